@@ -1,0 +1,54 @@
+"""What every backend can do. `registry.py` makes one from the command's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from flakegate.model import FlakyTest, Identity, State, Transition, UpdateResult
+
+    Progress = Callable[[int, int | None], None]
+
+
+class Backend(Protocol):
+    """A list of flaky tests with states that can be changed. All methods raise BackendError."""
+
+    @property
+    def kind(self) -> str:
+        """The word for it in the policy: "datadog" or "store"."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where it is, for the first line of output: a file's path or a site. No secrets."""
+        ...
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of `when` that it can supply."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """The most changes that one `update` takes."""
+        ...
+
+    def search(
+        self, states: Collection[State], progress: Progress | None = None
+    ) -> list[FlakyTest]:
+        """All flaky tests of the repository in one of these states, in the order of their ids."""
+        ...
+
+    def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
+        """The flaky tests that these identities are, exactly. Absent: not known to be flaky."""
+        ...
+
+    def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
+        """Carries out one batch of at most `batch_size` changes; one result for each."""
+        ...
+
+    def suite_size(self) -> int | None:
+        """How many tests the repository has, where the backend knows."""
+        ...

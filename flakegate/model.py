@@ -1,0 +1,120 @@
+"""The few values that several stages share. A stage's own output type stands in its own file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(str, Enum):
+    """The states of a flaky test, in Datadog's words (Flaky Test Management)."""
+
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"
+    DISABLED = "disabled"
+    FIXED = "fixed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What tells one test from another in a repository, as the store knows it.
+
+    module: the base folder its runner was started in, relative to the repository root ("" = root).
+    suite: the case's classname, else its suite's name.
+    name: the case's name.
+    source_file: the case's file attribute, as written; "" where the reporter gives none.
+    """
+
+    module: str
+    suite: str
+    name: str
+    source_file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCause:
+    """Why a flaky test has its state: who or what moved it there, when, and their reason.
+
+    at: seconds since the epoch. rule: the policy rule's id, None if no rule did it.
+    actor: who did it where no rule did: a person's name, "detection", or "datadog".
+    """
+
+    at: float
+    rule: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlakyTest:
+    """One flaky test as a backend knows it.
+
+    None means that the backend does not know (a comparison with it is *unknown*); an empty tuple
+    is known to be empty. Figures cover the last 7 days. Times are seconds since the epoch,
+    durations seconds, failure_rate a percentage from 0 to 100, impact_score from 0 to 1.
+    """
+
+    id: str
+    module: str
+    suite: str
+    name: str
+    state: State
+    category: str | None = None
+    source_file: str | None = None
+    error_message: str | None = None
+    first_flaked_branch: str | None = None
+    last_flaked_branch: str | None = None
+    first_flaked_at: float | None = None
+    last_flaked_at: float | None = None
+    state_since: float | None = None
+    cause: StateCause | None = None
+    codeowners: tuple[str, ...] | None = None
+    envs: tuple[str, ...] | None = None
+    services: tuple[str, ...] | None = None
+    failure_rate: float | None = None
+    failed_pipelines: int | None = None
+    runs: int | None = None
+    failures: int | None = None
+    lost_time: float | None = None
+    duration: float | None = None
+    impact_score: float | None = None
+    impact_level: str | None = None
+
+    @property
+    def fqn(self) -> str:
+        """Fully qualified name: module, suite and name joined by dots, empty parts left out."""
+        return ".".join(part for part in (self.module, self.suite, self.name) if part)
+
+    @property
+    def broken(self) -> bool | None:
+        """True if every run of the window failed: such a test is broken, not flaky."""
+        return None if self.failure_rate is None else self.failure_rate >= 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One state change: decided by a rule (or a person), then carried out by a backend.
+
+    rule: the policy rule's id; None for a person's own change (`set`), whose name is `actor`.
+    reason: the rule's evidence in words and numbers, or the person's reason.
+    """
+
+    test_id: str
+    fqn: str
+    from_state: State
+    to_state: State
+    rule: str | None
+    reason: str
+    actor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateResult:
+    """What a backend said of one change. ok: True done, False refused, None not known."""
+
+    test_id: str
+    ok: bool | None
+    error: str | None = None

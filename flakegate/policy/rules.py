@@ -1,0 +1,100 @@
+"""The policy as values: what `load` makes of the YAML and every later stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flakegate.model import State
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from flakegate.policy.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule: tests in a state of `from_states` for which `when` is true move to `to`."""
+
+    id: str
+    from_states: frozenset[State]
+    to: State
+    when: Condition
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Tests that no rule moves and no state excuses. until: the last day it holds, inclusive, UTC."""
+
+    when: Condition
+    reason: str
+    until: date | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one day may take out of the gate.
+
+    max_changes: moves into quarantined or disabled within 24 hours.
+    max_quarantined: how many tests may be quarantined at all: a count, or a percentage
+        (0 to 100) of suite_size when `max_quarantined_is_share`.
+    """
+
+    max_changes: int = 25
+    max_quarantined: float | None = None
+    max_quarantined_is_share: bool = False
+    suite_size: int | None = None
+    worst_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """kind: "datadog", "store", or None where the environment decides. query: more search."""
+
+    kind: str | None = None
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What the gate excuses. Ages in seconds."""
+
+    observe: bool = False
+    excuse: frozenset[State] = frozenset({State.QUARANTINED, State.DISABLED})
+    command_exit_codes: frozenset[int] = frozenset({1})
+    min_state_age: float = 0.0
+    max_age: float | None = None
+    min_tests: int = 0
+    expect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSettings:
+    """How reports whose path matches the glob `paths` are read. First match wins.
+
+    base_dir: where their runner was started, relative to the repository root ("" = root; None =
+        the default of the call). attempts: the files are attempts of one another, in name order.
+    """
+
+    paths: str
+    base_dir: str | None = None
+    attempts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A whole policy file. digest: SHA-256 (hex) of its bytes; "" for the defaults."""
+
+    name: str = ""
+    digest: str = ""
+    backend: BackendSettings = field(default_factory=BackendSettings)
+    apply: str = "default_branch"
+    limits: Limits = field(default_factory=Limits)
+    exempt: tuple[Exemption, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    gate: GateSettings = field(default_factory=GateSettings)
+    reports: tuple[ReportSettings, ...] = ()
+    rate_from: str = "default_branch"

@@ -1,0 +1,99 @@
+"""The import rules that keep the tree an architecture: a DAG, a pure core, effects at the edge."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "flakegate").rglob("*.py"))
+}
+PURE = (
+    "flakegate.errors",
+    "flakegate.model",
+    "flakegate.version",
+    "flakegate.policy",
+    "flakegate.junit",
+    "flakegate.identity",
+    "flakegate.results",
+    "flakegate.record",
+    "flakegate.gate",
+    "flakegate.ci",
+    "flakegate.render",
+    "flakegate.escape",
+)
+EFFECTS = {
+    "click", "fcntl", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random",
+    "requests", "rich", "secrets", "shutil", "socket", "sqlalchemy", "sqlite3", "subprocess",
+    "sys", "tempfile", "threading", "time", "urllib.request", "urllib3",
+}  # fmt: skip
+CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "open", "print", "input"}
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a file imports, however deep in it and whether for types only or not."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            found |= {
+                name if (name := f"{module}.{alias.name}") in FILES else module
+                for alias in node.names
+            }
+    return found
+
+
+def _is_pure(module: str) -> bool:
+    return any(module == pure or module.startswith(pure + ".") for pure in PURE)
+
+
+PURE_FILES = sorted(module for module in FILES if _is_pure(module))
+
+
+def test_imports_form_a_dag() -> None:
+    graph = {module: _imports(path) & set(FILES) for module, path in FILES.items()}
+    order = list(TopologicalSorter(graph).static_order())
+    assert set(order) >= set(FILES)
+
+
+@pytest.mark.parametrize("module", PURE_FILES)
+def test_pure_files_import_no_effects(module: str) -> None:
+    imported = _imports(FILES[module])
+    effects = {name for name in imported if name in EFFECTS or name.split(".")[0] in EFFECTS}
+    assert not effects
+    assert not {name for name in imported if name in FILES and not _is_pure(name)}
+
+
+@pytest.mark.parametrize("module", PURE_FILES)
+def test_pure_files_call_no_clock_and_no_disk(module: str) -> None:
+    for node in ast.walk(ast.parse(FILES[module].read_text())):
+        if isinstance(node, ast.Call):
+            called = node.func
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            assert name not in CLOCKS, f"{module}:{node.lineno} calls {name}()"
+
+
+@pytest.mark.parametrize("module", sorted(FILES))
+def test_nobody_imports_the_command_line(module: str) -> None:
+    if module.startswith(("flakegate.cli", "flakegate.__main__")):
+        pytest.skip("the command line itself")
+    assert not {name for name in _imports(FILES[module]) if name.startswith("flakegate.cli")}
+
+
+def test_only_transport_speaks_http() -> None:
+    speakers = {"requests", "urllib3", "http.client", "urllib.request", "socket"}
+    found = {module for module, path in FILES.items() if _imports(path) & speakers}
+    assert found <= {"flakegate.transport"}
+
+
+def test_init_files_are_empty() -> None:
+    full = [module for module, path in FILES.items() if path.name == "__init__.py" and path.read_text()]
+    assert full == []
