@@ -1,0 +1,83 @@
+"""Asks git about a folder. Without git, or outside a checkout, it knows less and never fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from flakegate.ci import GitFacts
+
+_TIMEOUT = 10.0  # seconds for one question
+# What a test run and flakegate itself leave behind: new, but no edit of what was tested.
+_LEFT_BEHIND = (".xml", ".pyc")
+
+
+def facts(folder: Path) -> GitFacts:
+    """What git says of this folder; takes some milliseconds and changes nothing on disk."""
+    here = Path(os.path.abspath(folder))  # noqa: PTH100 # resolve() would follow links
+    top = _line(here, "rev-parse", "--show-toplevel")
+    if top is None:
+        return GitFacts(folder=str(here))
+    remote_head = _line(here, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+    return GitFacts(
+        folder=str(here),
+        top=top,
+        remote=_remote(here),
+        commit=_line(here, "rev-parse", "--verify", "--quiet", "HEAD"),
+        branch=_line(here, "symbolic-ref", "--quiet", "--short", "HEAD"),
+        default_branch=remote_head.removeprefix("origin/") if remote_head else None,
+        dirty=_dirty(here),
+    )
+
+
+def tracks(path: Path) -> bool:
+    """Whether git tracks this file, itself or what it links to. False without git."""
+    return any(
+        _ask(file.parent, "ls-files", "--error-unmatch", "--", file.name) is not None
+        for file in {path, path.resolve()}
+    )
+
+
+def _remote(folder: Path) -> str | None:
+    remotes = (_ask(folder, "remote") or "").split()
+    name = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else None
+    return _line(folder, "remote", "get-url", name) if name else None
+
+
+def _dirty(folder: Path) -> bool | None:
+    status = _ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    if status is None:
+        return None
+    return any(
+        not (entry.startswith("?? ") and _is_left_behind(entry[3:]))
+        for entry in status.split("\0")
+        if entry
+    )
+
+
+def _is_left_behind(path: str) -> bool:
+    return path.endswith(_LEFT_BEHIND) or ".flakegate" in path.split("/")
+
+
+def _line(folder: Path, *arguments: str) -> str | None:
+    answer = _ask(folder, *arguments)
+    return (answer.strip("\n") or None) if answer is not None else None
+
+
+def _ask(folder: Path, *arguments: str) -> str | None:
+    """What git prints, None where it fails, is missing or takes too long."""
+    try:
+        done = subprocess.run(  # noqa: S603 # a fixed program; the arguments are our own
+            # A repository's own settings must not start programs.
+            ["git", "-c", "core.fsmonitor=false", *arguments],  # noqa: S607 # the user's git
+            cwd=folder,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return os.fsdecode(done.stdout) if done.returncode == 0 else None
