@@ -1,0 +1,133 @@
+"""The command line: which commands there are, and the one place that catches and gives a code."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+
+from flakegate.cli.say import complain
+from flakegate.errors import ExitCode, FlakegateError
+from flakegate.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "run": "The CI job: judge the reports, record, plan, apply, summarise.",
+    "gate": "Only the verdict: is every failure in the reports excused?",
+    "check": "Check the policy file: all errors at once.",
+    "plan": "What the policy would change, and why. Changes nothing.",
+    "apply": "Change the states: a saved plan, or a fresh one.",
+    "list": "The flaky tests and their states.",
+    "set": "Move tests to a state yourself, with a reason.",
+    "record": "Put a run's reports into the store, or into a shard.",
+    "collect": "Fold shards into the store.",
+    "init": "Write a policy file to start from.",
+}
+SECRETS = ("DD_API_KEY", "DD_APP_KEY", "DD_APPLICATION_KEY", "GITHUB_TOKEN", "GITLAB_TOKEN")
+
+
+class Commands(click.Group):
+    """Loads a command's file only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of a working day, not of the alphabet."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """None: no such command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"flakegate.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Adds the nearest command's name to the message for a misspelt one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else " `flakegate --help` lists them."
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes, the policy language and recipes: see the README.",
+)
+@click.version_option(VERSION, message="flakegate %(version)s")
+def flakegate() -> None:
+    """Pass a CI job only when every test failure is provably excused.
+
+    A policy file in the repository (flakegate.yml) says when flaky tests are quarantined and
+    released; the gate excuses quarantined tests, and nothing else.
+    """
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command and returns its exit code. Every error of every command ends here."""
+    try:
+        code = flakegate.main(list(argv), prog_name="flakegate", standalone_mode=False)
+        sys.stdout.flush()
+    except FlakegateError as error:
+        complain(error.message, tip=error.tip)
+        return error.exit_code
+    except click.ClickException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, click.Abort):
+        complain("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left (`| head`). Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.INTERRUPTED
+    except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes a message
+        return _bug(bug)
+    return int(code or 0)
+
+
+def _usage(error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    tip = f"{context.command_path} --help" if context else "flakegate --help"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+    else:
+        complain(error.format_message(), tip=f"see `{tip}`")
+    return ExitCode.USAGE
+
+
+def _bug(bug: Exception) -> int:
+    """Writes the traceback, without secrets, to a file of the user's own, and says where."""
+    import tempfile
+
+    text = "".join(traceback.format_exception(bug))
+    for name in SECRETS:
+        if secret := os.environ.get(name, "").strip():
+            text = text.replace(secret, f"[{name}]")
+    summary = f"a bug of flakegate: {type(bug).__name__}"
+    try:
+        handle, path = tempfile.mkstemp(prefix="flakegate-", suffix=".log", text=True)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"flakegate {VERSION}, Python {sys.version}\n{text}")
+    except OSError:
+        complain(summary, tip="the traceback could not be written anywhere; please report this")
+    else:
+        complain(summary, tip=f"the traceback is in {path}; please report it")
+    return ExitCode.BUG

@@ -1,0 +1,99 @@
+"""The options that mean the same in every command that has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+policy = click.option(
+    "--policy",
+    "policy_file",
+    metavar="FILE",
+    help="The policy file.  [default: flakegate.yml, then .github/flakegate.yml]",
+)
+backend = click.option(
+    "--backend",
+    "backend_kind",
+    type=click.Choice(["datadog", "store"]),
+    help="Where flaky tests are kept.  [default: datadog if both of its keys are set, else store]",
+)
+store = click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    help="The store.  [env: FLAKEGATE_STORE; default: sqlite:///.flakegate/history.db]",
+)
+api_url = click.option(
+    "--api-url",
+    metavar="URL",
+    help="Datadog's address instead of the one DD_SITE gives.  [env: FLAKEGATE_API_URL]",
+)
+repository = click.option(
+    "--repository",
+    metavar="ID",
+    help="For instance github.com/acme/shop.  [default: from the CI's environment, else git]",
+)
+base_dir = click.option(
+    "--base-dir",
+    metavar="DIR",
+    default="",
+    help="Where the test runner was started, relative to the repository root.",
+)
+output_format = click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="json: one document on standard output, nothing else.",
+)
+summary = click.option(
+    "--summary",
+    "summary_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the Markdown summary here as well.",
+)
+dry_run = click.option(
+    "--dry-run", is_flag=True, help="Write to no backend, store, journal or forge."
+)
+strict = click.option(
+    "--strict",
+    is_flag=True,
+    help="After a passing verdict, let trouble of planning or applying decide the exit code.",
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Say only the result, in one line.")
+verbose = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+test_exit_code = click.option(
+    "--test-exit-code",
+    metavar="N",
+    type=int,
+    help="The exit code of the test command before this call.",
+)
+test_outcome = click.option(
+    "--test-outcome",
+    type=click.Choice(["success", "failure", "cancelled", "skipped"]),
+    help="How the test step before this call ended.",
+)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator for several options, in the order in which `--help` shows them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+where = together(backend, store, api_url, repository)
+"""Which flaky tests: the options of every command that opens a backend."""
+
+how_tests_ended = together(test_exit_code, test_outcome)
