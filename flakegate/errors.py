@@ -85,6 +85,10 @@ class BackendError(FlakegateError):
     exit_code = ExitCode.BACKEND
 
 
+class NothingChangedError(BackendError):
+    """The backend refused a request as a whole, or was never reached: nothing was changed by it."""
+
+
 class StalePlanError(FlakegateError):
     """A saved plan was made from another policy or repository, or too long ago."""
 

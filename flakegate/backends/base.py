@@ -31,6 +31,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def matches_reports(self) -> bool:
+        """Whether `find` can tell which flaky test a report's case is; if not, it refuses."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """The most changes that one `update` takes."""
         ...

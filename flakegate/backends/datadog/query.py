@@ -1,0 +1,65 @@
+"""Search text for Datadog's flaky tests, from values: whatever they hold, it stays a value."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from flakegate.errors import PolicyError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from flakegate.model import State
+
+_REPOSITORY = re.compile(r"[^\s/\"\\:@]+\.[^\s/\"\\:@]+(/[^\s/\"\\]+)+")
+_PART = re.compile(r'\\.|"(?:[^"\\]|\\.)*"|["()\\]', re.DOTALL)
+
+
+def repository_id(repository: str) -> str:
+    """The repository as Datadog writes it: `github.com/owner/name`, lower-case.
+
+    Raises UsageError for anything else: a search for it would find nothing and look like a
+    repository without flaky tests.
+    """
+    name = repository.strip().lower()
+    if not _REPOSITORY.fullmatch(name) or name.endswith(".git"):
+        raise UsageError(
+            f"{repository!r} is not a repository that Datadog can know",
+            tip="give it as --repository github.com/OWNER/NAME (or FLAKEGATE_REPOSITORY)",
+        )
+    return name
+
+
+def search_query(repository: str, states: Collection[State], more: str | None) -> str:
+    """The search for the tests of `repository` (an id as above) in one of `states` (not empty).
+
+    more: `backend.query` of the policy; it can narrow this search, never widen it. Raises
+    PolicyError where it would leave its parentheses.
+    """
+    wanted = " OR ".join(f"flaky_test_state:{state}" for state in sorted(states))
+    parts = [f"@git.repository.id_v2:{quoted(repository)}", f"({wanted})"]
+    if more and more.strip():
+        parts.append(f"({_enclosed(more.strip())})")
+    return " AND ".join(parts)
+
+
+def quoted(value: str) -> str:
+    """The value as a quoted text of the search syntax: no operator or wildcard in it acts."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _enclosed(query: str) -> str:
+    """The query, if parentheses around it enclose all of it."""
+    depth = 0
+    for part in _PART.findall(query):
+        if part in {'"', "\\"}:
+            what = "a quote that is never closed" if part == '"' else "a backslash at its end"
+            raise PolicyError(f"backend.query holds {what}: {query}")
+        depth += {"(": 1, ")": -1}.get(part, 0)
+        if depth < 0:
+            raise PolicyError(f"backend.query closes a parenthesis that it never opened: {query}")
+    if depth:
+        raise PolicyError(f"backend.query opens a parenthesis that it never closes: {query}")
+    return query

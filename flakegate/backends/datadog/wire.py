@@ -1,0 +1,285 @@
+"""Datadog's Flaky Test Management on the wire: values to JSON and back.
+
+Decoding is tolerant: every attribute may be absent or null, unknown ones are ignored, and a test
+that cannot be read is left out and named, because nothing may be decided on a misread test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flakegate.errors import BackendError
+from flakegate.model import FlakyTest, State, UpdateResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flakegate.model import Transition
+
+# Seconds stay below this until the year 5138; milliseconds passed it in 1973.
+_MILLISECONDS_FROM = 1e11
+
+_Texts = list[str | None] | str | None
+
+
+class _PipelineStats(msgspec.Struct):
+    failed_pipelines: float | None = None
+    total_lost_time_ms: float | None = None
+
+
+class _TestStats(msgspec.Struct):
+    failure_rate_pct: float | None = None
+
+
+class _RunMetadata(msgspec.Struct):
+    duration_ms: float | None = None
+    error_message: str | None = None
+    source_file: str | None = None
+
+
+class _Attributes(msgspec.Struct):
+    name: str | None = None
+    suite: str | None = None
+    module: str | None = None
+    flaky_state: str | None = None
+    flaky_category: str | None = None
+    codeowners: _Texts = None
+    envs: _Texts = None
+    services: _Texts = None
+    first_flaked_branch: str | None = None
+    first_flaked_ts: float | None = None
+    last_flaked_branch: str | None = None
+    last_flaked_ts: float | None = None
+    impact_level: str | None = None
+    impact_score: float | None = None
+    pipeline_stats: _PipelineStats | None = None
+    test_stats: _TestStats | None = None
+    test_run_metadata: _RunMetadata | None = None
+
+
+class _Test(msgspec.Struct):
+    id: str
+    attributes: _Attributes
+
+
+class _Pagination(msgspec.Struct):
+    next_page: str | None = None
+
+
+class _Meta(msgspec.Struct):
+    pagination: _Pagination | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: list[_Test] | None
+    meta: _Meta | None = None
+
+
+class _LooseAnswer(msgspec.Struct):
+    data: list[msgspec.Raw] | None
+    meta: _Meta | None = None
+
+
+class _Result(msgspec.Struct):
+    id: str
+    success: bool | None = None
+    error: str | None = None
+
+
+class _Results(msgspec.Struct):
+    results: list[_Result] | None = None
+    has_errors: bool | None = None
+
+
+class _UpdateData(msgspec.Struct):
+    attributes: _Results
+
+
+class _UpdateAnswer(msgspec.Struct):
+    data: _UpdateData
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
+_TEST = msgspec.json.Decoder(_Test)
+_UPDATE_ANSWER = msgspec.json.Decoder(_UpdateAnswer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a search. size: how many tests it held, those left out included.
+
+    next_cursor: where the search goes on; None: this was the last page.
+    left_out: of every test that cannot be used, why.
+    """
+
+    tests: tuple[FlakyTest, ...]
+    size: int
+    next_cursor: str | None
+    left_out: tuple[str, ...]
+
+
+def encode_search(query: str, *, limit: int, cursor: str | None) -> bytes:
+    """The body of a search. limit: tests a page, 2 to 999; without it Datadog answers 400."""
+    page: dict[str, object] = {"limit": limit}
+    if cursor is not None:
+        page["cursor"] = cursor
+    attributes = {
+        "filter": {"query": query, "include_history": False},
+        "page": page,
+        "sort": "fqn",
+    }
+    return msgspec.json.encode(
+        {"data": {"type": "search_flaky_tests_request", "attributes": attributes}}
+    )
+
+
+def encode_update(changes: Sequence[Transition]) -> bytes:
+    """The body of one batch of state changes."""
+    tests = [{"id": change.test_id, "new_state": change.to_state.value} for change in changes]
+    return msgspec.json.encode(
+        {"data": {"type": "update_flaky_test_state_request", "attributes": {"tests": tests}}}
+    )
+
+
+def decode_page(body: bytes, request: str) -> Page:
+    """A page of a search. request: names it in the BackendError for an answer that is not one."""
+    try:
+        answer = _ANSWER.decode(body)
+        raw = answer.data or []
+        left_out: list[str] = []
+        meta = answer.meta
+    except msgspec.DecodeError:
+        raw, left_out, meta = _decode_loosely(body, request)
+    tests: list[FlakyTest] = []
+    for test in raw:
+        state = _state(test.attributes.flaky_state)
+        if state is None:
+            left_out.append(f"its flaky_state is {test.attributes.flaky_state!r}")
+        else:
+            tests.append(_flaky_test(test.id, state, test.attributes))
+    pagination = meta.pagination if meta else None
+    return Page(
+        tests=tuple(tests),
+        size=len(tests) + len(left_out),
+        next_cursor=(pagination.next_page or None) if pagination else None,
+        left_out=tuple(left_out),
+    )
+
+
+def _decode_loosely(body: bytes, request: str) -> tuple[list[_Test], list[str], _Meta | None]:
+    """Test by test, after the page as a whole could not be read. Some test must be readable."""
+    try:
+        answer = _LOOSE_ANSWER.decode(body)
+    except msgspec.DecodeError as error:
+        raise _nonsense(request, error) from None
+    read = [_test(item) for item in answer.data or []]
+    tests = [item for item in read if isinstance(item, _Test)]
+    left_out = [item for item in read if isinstance(item, str)]
+    if left_out and not tests:
+        raise _nonsense(request, left_out[0])
+    return tests, left_out, answer.meta
+
+
+def _test(raw: msgspec.Raw) -> _Test | str:
+    """A test, or why it cannot be read."""
+    try:
+        return _TEST.decode(raw)
+    except msgspec.DecodeError as error:
+        return str(error)
+
+
+def decode_update(body: bytes, changes: Sequence[Transition], request: str) -> list[UpdateResult]:
+    """What was said of each change, in their order. A 200 can carry failures.
+
+    An id that the answer does not mention is not known to be done (ok is None).
+    """
+    try:
+        answer = _UPDATE_ANSWER.decode(body).data.attributes
+    except msgspec.DecodeError as error:
+        raise _nonsense(request, error) from None
+    said: dict[str, _Result] = {}
+    for result in answer.results or []:
+        earlier = said.get(result.id)
+        if earlier is None or earlier.success:
+            said[result.id] = result
+    results = [_update_result(change.test_id, said.get(change.test_id)) for change in changes]
+    if answer.has_errors and all(result.ok for result in results):
+        unclear = "Datadog reported errors without saying for which test"
+        return [UpdateResult(test_id=result.test_id, ok=None, error=unclear) for result in results]
+    return results
+
+
+def _update_result(test_id: str, said: _Result | None) -> UpdateResult:
+    if said is None or said.success is None:
+        return UpdateResult(test_id=test_id, ok=None, error="Datadog's answer does not mention it")
+    if said.success:
+        return UpdateResult(test_id=test_id, ok=True)
+    return UpdateResult(test_id=test_id, ok=False, error=said.error or "Datadog gave no reason")
+
+
+def _nonsense(request: str, why: object) -> BackendError:
+    return BackendError(
+        f"{request}: the answer is not what Datadog's API gives: {why}",
+        tip="check that the API address (DD_SITE, --api-url) is Datadog's and no proxy's page",
+    )
+
+
+def _state(text: str | None) -> State | None:
+    try:
+        return State(text)
+    except ValueError:
+        return None
+
+
+def _flaky_test(test_id: str, state: State, seen: _Attributes) -> FlakyTest:
+    pipelines = seen.pipeline_stats or _PipelineStats()
+    stats = seen.test_stats or _TestStats()
+    run = seen.test_run_metadata or _RunMetadata()
+    failed = pipelines.failed_pipelines
+    return FlakyTest(
+        id=test_id,
+        module=seen.module or "",
+        suite=seen.suite or "",
+        name=seen.name or "",
+        state=state,
+        category=seen.flaky_category or None,
+        source_file=run.source_file or None,
+        error_message=run.error_message or None,
+        first_flaked_branch=seen.first_flaked_branch or None,
+        last_flaked_branch=seen.last_flaked_branch or None,
+        first_flaked_at=_time(seen.first_flaked_ts),
+        last_flaked_at=_time(seen.last_flaked_ts),
+        # A test without owners is known to have none, or an exemption by owner would exempt it.
+        codeowners=_texts(seen.codeowners) or (),
+        envs=_texts(seen.envs),
+        services=_texts(seen.services),
+        failure_rate=stats.failure_rate_pct,
+        failed_pipelines=None if failed is None else int(failed),
+        lost_time=_seconds(pipelines.total_lost_time_ms),
+        duration=_seconds(run.duration_ms),
+        impact_score=seen.impact_score,
+        impact_level=seen.impact_level or None,
+    )
+
+
+def _texts(value: _Texts) -> tuple[str, ...] | None:
+    """`envs` has been seen as a plain text instead of a list."""
+    if value is None:
+        return None
+    items = [value] if isinstance(value, str) else value
+    return tuple(item for item in items if item)
+
+
+def _time(value: float | None) -> float | None:
+    """Seconds since the epoch, from seconds or milliseconds. Zero is a time nobody set."""
+    if value is None or value <= 0:
+        return None
+    return value / 1000 if value >= _MILLISECONDS_FROM else value
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
