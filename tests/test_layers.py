@@ -19,6 +19,7 @@ PURE = (
     "flakegate.version",
     "flakegate.policy",
     "flakegate.junit",
+    "flakegate.wellformed",
     "flakegate.identity",
     "flakegate.results",
     "flakegate.record",
