@@ -26,7 +26,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """Tests that no rule moves and no state excuses. until: the last day it holds, inclusive, UTC."""
+    """Tests that no rule moves and no state excuses. until: its last day, inclusive, UTC."""
 
     when: Condition
     reason: str
