@@ -1,0 +1,1 @@
+"""A small shop: what the quickstart's tests are about."""
