@@ -26,7 +26,13 @@ PURE = (
     "flakegate.gate",
     "flakegate.ci",
     "flakegate.render",
+    "flakegate.summary",
+    "flakegate.wording",
     "flakegate.escape",
+    "flakegate.answers",
+    "flakegate.backends.datadog.access",
+    "flakegate.backends.datadog.query",
+    "flakegate.backends.datadog.wire",
 )
 EFFECTS = {
     "click", "fcntl", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random",
