@@ -34,6 +34,11 @@ _STRUCTURE = _SUITES | {"testcase"}
 _FINAL = frozenset({"error", "failure", "skipped"})
 _INTERIM = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
 _LEAVES = _FINAL | _INTERIM | {"properties", "system-out", "system-err"}
+# The attributes of a suite in the order in which these write them; one suite is a whole report.
+_WRITERS = {
+    "name errors failures skipped tests time timestamp hostname": "pytest",
+    "name tests skipped failures errors timestamp hostname time": "gradle",
+}
 _TIME = re.compile(r"(?=[.,]?[0-9])([0-9.,]+)([eE][+-]?[0-9]+)?\s*(ms|s)?")
 _NOT_RUN = frozenset({"disabled", "notrun"})
 
@@ -97,7 +102,8 @@ class Report:
 
     path: as shown to people. base_dir: where its runner was started, relative to the repository
     root ("" = root). attempts_of: the pattern whose files are declared attempts of one another,
-    else None. cases: in document order; empty where the report is broken.
+    else None. cases: in document order; empty where the report is broken. writer: "pytest" or
+    "gradle" where the document proves that it wrote all of it, else None.
     """
 
     path: str
@@ -105,6 +111,7 @@ class Report:
     attempts_of: str | None
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
+    writer: str | None = None
 
 
 class _Refused(Exception):  # noqa: N818 - not an error of ours: a verdict on the document
@@ -156,6 +163,8 @@ class Reader:
         self._children: list[_Child] = []
         self._foreign = False
         self._room = 0
+        self._writer: str | None = None
+        self._writers = 0
         self._same: dict[str, str] = {}
 
     def feed(self, data: bytes) -> None:
@@ -182,6 +191,7 @@ class Reader:
             attempts_of=self._attempts_of,
             cases=() if self._break else tuple(self._cases),
             problems=tuple(problems),
+            writer=self._writer if self._writers == 1 else None,
         )
 
     # Bytes, and what is wrong with them
@@ -294,6 +304,9 @@ class Reader:
 
     def _open_suite(self, tag: str, attributes: dict[str, str]) -> None:
         self._inner = self._depth
+        if tag == "testsuite":
+            self._writers += 1
+            self._writer = _WRITERS.get(" ".join(attributes))
         parent_file = self._suites[-1].file if self._suites else None
         declared = sum(_count(attributes.get(key)) for key in ("failures", "errors"))
         self._suites.append(

@@ -1,0 +1,66 @@
+"""Which test a case is. Exact or refused: a wrong match would excuse somebody's regression."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from flakegate.model import Identity
+
+if TYPE_CHECKING:
+    from flakegate.junit import Case
+
+_ID_DIGITS = 24  # 96 bits: no collision to be expected among 10**12 tests
+
+# What reporters write where no test failed but what stands around the tests.
+_MOCHA_HOOK = re.compile(r'"(?:before|after) (?:all|each)" hook\b')
+_WHOLE_CLASS = frozenset({"initializationError", "executionError", "classMethod", "TestMain"})
+
+
+def identify(case: Case, base_dir: str) -> Identity:
+    """The identity of a case as the store keeps it; empty texts where `refusal` says why."""
+    return Identity(
+        module=base_dir,
+        suite=case.classname or case.suite or "",
+        name=case.name or "",
+        source_file=case.file or "",
+    )
+
+
+def refusal(case: Case) -> str | None:
+    """Why a case cannot be told from others by its names, in words; None if it can.
+
+    A failure of a collection or of a hook is no test's: excusing it would excuse every test that
+    did not run because of it.
+    """
+    if not case.name:
+        return "it has no name"
+    if not (case.classname or case.suite):
+        return "neither it nor its suite has a name to tell it from others"
+    return _not_a_test(case, case.name) if case.outcome.failing else None
+
+
+def _not_a_test(case: Case, name: str) -> str | None:
+    if case.classname == "" and (case.message or "").startswith("collection failure"):
+        return "the collection of tests failed, and no test has that name"
+    if "Test suite failed to run" in (name, case.classname):
+        return "a whole test file failed to run, and no test has that name"
+    if name.startswith("Test execution failure") or _MOCHA_HOOK.search(name):
+        return "a hook failed, not one test"
+    if name in _WHOLE_CLASS:
+        return "what surrounds a whole class or package of tests failed, not one test"
+    if name in (case.classname, case.file) and ("/" in name or "." in name) and " " not in name:
+        return "the case is named as its file or class, which failed as a whole"
+    return None
+
+
+def test_id(repository: str, identity: Identity) -> str:
+    """The id of a test in the store: 24 hex digits of a SHA-256 over repository and identity.
+
+    Every part is preceded by its length, so that no two identities are written the same.
+    """
+    parts = (repository, identity.module, identity.suite, identity.name, identity.source_file)
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    written = b"".join(b"%d:%b" % (len(part), part) for part in encoded)
+    return hashlib.sha256(written).hexdigest()[:_ID_DIGITS]
