@@ -69,8 +69,8 @@ MERGED = (
         number=104,
         branch="long-sessions",
         title="Sessions last an hour",
-        opened="11 10:30",
-        merged="11 15:55",
+        opened="11 13:30",
+        merged="11 17:10",
         pushes=((Edit(path="shop/sessions.py", old="1800.0", new="3600.0"),),),
     ),
     PullRequest(
@@ -88,7 +88,11 @@ MERGED = (
         opened="12 11:20",
         merged="12 17:05",
         pushes=(
-            (Edit(path="tests/test_prices.py", old='[("12", 1200)', new='[("0", 0), ("12", 1200)'),),
+            (
+                Edit(
+                    path="tests/test_prices.py", old='[("12", 1200)', new='[("0", 0), ("12", 1200)'
+                ),
+            ),
         ),
     ),
     # A real bug, found by its test: an order of exactly 60.00 pays for shipping.
@@ -340,17 +344,15 @@ def test_a_closed_session_has_expired() -> None:
     ),
     PullRequest(
         number=118,
-        branch="shorter-pause",
+        branch="pause-in-seconds",
         title="Say what the first pause is",
         opened="18 10:35",
         merged="18 16:25",
-        pushes=(
-            (Edit(path="shop/fetch.py", old="PAUSE = 0.03", new="PAUSE = 0.03  # seconds"),),
-        ),
+        pushes=((Edit(path="shop/fetch.py", old="PAUSE = 0.03", new="PAUSE = 0.03  # seconds"),),),
     ),
     PullRequest(
         number=119,
-        branch="typed-jobs",
+        branch="empty-queue",
         title="Test that a queue starts empty",
         opened="19 09:40",
         merged="19 13:05",
@@ -404,7 +406,7 @@ TODAY = PullRequest(
             Edit(
                 path="shop/stock.py",
                 old="        self._enter(article, quantity)\n",
-                new="        self._enter(f\"{article} {reason}\".rstrip(), quantity)\n",
+                new='        self._enter(f"{article} {reason}".rstrip(), quantity)\n',
             ),
             Edit(
                 path="tests/test_stock.py",
