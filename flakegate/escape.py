@@ -24,14 +24,14 @@ _COMMAND_ANYWHERE = re.compile(r"##(?=\w*\[)")
 # What a forge makes of finished text by itself: @user, #1, !1, &1, $1, %1, ~label, ^alert, GH-1,
 # addresses, :emoji:. A zero-width blank after its first sign breaks it; Markdown escapes do not.
 _REFERENCE = re.compile(
-    r"@|[#!~%&$^](?=[\w\"{])|:(?=//)|:(?=[\w+-]+:)|(?i:(?<!\w)gh-(?=\d)|www(?=\.))"
+    r"@|[#!~%&$^](?=[\w\"{])|#(?=[#\[])|:(?=:|//|[\w+-]+:)|(?i:(?<!\w)gh-(?=\d)|www(?=\.))"
 )
 _BREAK = "\u200b"
 _MARKUP = str.maketrans(
     {sign: f"\\{sign}" for sign in "\\`*_[]{}~$"}
     | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 )
-_BLOCK_START = re.compile(r"^(\s*)([#+=/-]|\d+(?=[.)]))")
+_BLOCK_START = re.compile(r"^(\s*)([#+=/-]|\d+(?=[.)](?:\s|$)))")
 _BACKTICKS = re.compile("`+")
 
 
@@ -63,7 +63,7 @@ def markdown(text: str) -> str:
 
 def code(text: str) -> str:
     """A code span, in table cells too. "" stays empty: a span cannot be."""
-    text = visible(text)
+    text = terminal(text)
     if not text.strip():
         return ""
     if "|" in text:
