@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: tests in a state of `from_states` for which `when` is true move to `to`."""
+    """One rule: tests in a state of `from_states` for which `when` is true move to `to`.
+
+    line, column: where it begins in the policy file.
+    """
 
     id: str
     from_states: frozenset[State]
     to: State
     when: Condition
     line: int
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """Tests that no rule moves and no state excuses. until: its last day, inclusive, UTC."""
+    """Tests that no rule moves and no state excuses. until: its last day, inclusive, UTC.
+
+    line, column: where it begins in the policy file.
+    """
 
     when: Condition
     reason: str
     until: date | None
     line: int
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

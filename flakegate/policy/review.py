@@ -1,0 +1,175 @@
+"""What a valid policy most likely does not mean: warnings, told only where they are certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import ceil, floor, inf
+from typing import TYPE_CHECKING
+
+from flakegate.model import State
+from flakegate.policy.fields import FIELDS, Field, Kind
+from flakegate.policy.problems import Place, PolicyProblem
+from flakegate.policy.rules import Rule
+from flakegate.policy.syntax import And, Compare, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flakegate.policy.rules import Exemption, Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """A warning about what begins at a place of the policy."""
+
+    place: Place
+    message: str
+    hint: str | None = None
+
+
+def warnings(
+    policy: Policy, *, now: float, fields: frozenset[str] | None
+) -> tuple[PolicyProblem, ...]:
+    """The warnings that need more than the file, in its order.
+
+    now: seconds since the epoch; an exemption may have expired. fields: the fields of `when` that
+    the backend supplies, None if that is not known.
+    """
+    found = [*_expired(policy, now), *_unsupplied(policy, fields)]
+    return tuple(
+        PolicyProblem(
+            severity="warning",
+            file=policy.name,
+            place=warning.place,
+            message=warning.message,
+            hint=warning.hint,
+        )
+        for warning in sorted(found, key=lambda warning: (warning.place.line, warning.place.column))
+    )
+
+
+def is_expired(exemption: Exemption, now: float) -> bool:
+    """Its last day, which is in UTC and belongs to it, is over."""
+    if exemption.until is None:
+        return False
+    return datetime.fromtimestamp(now, tz=timezone.utc).date() > exemption.until
+
+
+def unreleased(policy: Policy) -> Iterator[Warned]:
+    """Tests go into quarantine, and no rule ever lets one out."""
+    entries = [rule for rule in policy.rules if rule.to is State.QUARANTINED]
+    released = any(
+        State.QUARANTINED in rule.from_states and rule.to in (State.ACTIVE, State.FIXED)
+        for rule in policy.rules
+    )
+    if entries and not released:
+        message = "no rule releases what is quarantined: tests stay there until a person acts"
+        hint = "add a rule from quarantined to active, for example when: failure_rate < 5%"
+        yield Warned(place=_place(entries[0]), message=message, hint=hint)
+
+
+def overlaps(policy: Policy) -> Iterator[Warned]:
+    """A test can meet two rules that undo each other, and would be moved back and forth.
+
+    Only for conditions made of plain bounds on one and the same field: there it is certain.
+    """
+    ranges = [(rule, found) for rule in policy.rules if (found := _range(rule.when.node))]
+    for index, (other, other_range) in enumerate(ranges):
+        for one, one_range in ranges[:index]:
+            undoes = one.to in other.from_states and other.to in one.from_states
+            if undoes and one_range.meets(other_range):
+                message = (
+                    f"rules `{one.id}` and `{other.id}` move a test back and forth while both "
+                    f"`{one.when}` and `{other.when}` hold"
+                )
+                hint = "leave a band between the two bounds"
+                yield Warned(place=_place(other), message=message, hint=hint)
+
+
+def unreachable(policy: Policy) -> Iterator[Warned]:
+    """An earlier rule takes every test that a later one could match."""
+    first: dict[Node, list[Rule]] = {}
+    for rule in policy.rules:
+        same = first.setdefault(rule.when.node, [])
+        earlier = next((each for each in same if rule.from_states <= each.from_states), None)
+        if earlier:
+            message = f"rule `{rule.id}` never matches: `{earlier.id}` on line {earlier.line}"
+            yield Warned(
+                place=_place(rule), message=f"{message} has the same condition and comes first"
+            )
+        same.append(rule)
+
+
+def _expired(policy: Policy, now: float) -> Iterator[Warned]:
+    for exemption in policy.exempt:
+        if is_expired(exemption, now):
+            message = f"this exemption expired on {exemption.until} and no longer applies"
+            yield Warned(
+                place=_place(exemption), message=message, hint="remove it or renew `until`"
+            )
+
+
+def _unsupplied(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warned]:
+    if fields is None:
+        return
+    items: tuple[Rule | Exemption, ...] = (*policy.exempt, *policy.rules)
+    for item in items:
+        what = f"rule `{item.id}`" if isinstance(item, Rule) else "this exemption"
+        for name in sorted(item.when.fields - fields):
+            message = f"{what} uses `{name}`, which the backend cannot supply: it is unknown there"
+            yield Warned(place=_place(item), message=message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Range:
+    """The values of a field for which a condition holds, from `low` up to `high`.
+
+    Ends are pairs that sort as they bind: (value, 0) belongs to the range; a lower end (value, 1)
+    and a higher end (value, -1) do not.
+    """
+
+    field: Field
+    low: tuple[float, int]
+    high: tuple[float, int]
+
+    def meets(self, other: _Range) -> bool:
+        """Some value that the field can have lies in both."""
+        if self.field is not other.field:
+            return False
+        return max(self.low, other.low) <= min(self.high, other.high)
+
+
+def _range(node: Node) -> _Range | None:
+    """The range of a condition that is nothing but bounds on one field; None for any other."""
+    parts = _bounds(node)
+    names = {part.operand.field for part in parts or ()}
+    if not parts or len(names) != 1:
+        return None
+    field = FIELDS[names.pop()]
+    low, high = (0.0, 0), (100.0 if field.kind is Kind.PERCENT else inf, 0)
+    for part in parts:
+        value = float(part.literal.value)
+        if part.op in (">", ">=", "=="):
+            low = max(low, (value, int(part.op == ">")))
+        if part.op in ("<", "<=", "=="):
+            high = min(high, (value, -int(part.op == "<")))
+    if field.whole:
+        low = (floor(low[0]) + 1.0 if low[1] else ceil(low[0]), 0)
+        high = (ceil(high[0]) - 1.0 if high[1] else high[0], 0)
+    return _Range(field=field, low=low, high=high)
+
+
+def _bounds(node: Node) -> tuple[Compare, ...] | None:
+    """The comparisons of a condition made of bounds joined by `and`; None for any other."""
+    if isinstance(node, And):
+        parts = [_bounds(part) for part in node.parts]
+        flat = tuple(bound for part in parts for bound in part or ())
+        return None if None in parts else flat
+    if not isinstance(node, Compare) or node.op == "!=" or node.operand.default:
+        return None
+    return None if FIELDS[node.operand.field].kind is Kind.TEXT else (node,)
+
+
+def _place(item: Rule | Exemption) -> Place:
+    return Place(line=item.line, column=item.column)

@@ -1,0 +1,161 @@
+"""The sections of a policy beside its rules: backend, limits, gate, reports, store."""
+
+from __future__ import annotations
+
+import re
+
+from flakegate.model import State
+from flakegate.policy.document import Items, Node, Scalar, Source
+from flakegate.policy.rules import BackendSettings, GateSettings, Limits, ReportSettings
+from flakegate.policy.section import Section
+
+EXCUSING = ("quarantined", "disabled")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\\.', re.DOTALL)
+_WHOLE_SHARE = 100.0
+_MAX_EXIT_CODE = 255
+
+
+def backend(policy: Section) -> BackendSettings:
+    """`backend`: which one, and more search for it."""
+    section = policy.section("backend", ("kind", "query"))
+    kind = section.choice("kind", "", ("datadog", "store")) or None
+    scalar = section.scalar("query")
+    if scalar is None:
+        return BackendSettings(kind=kind)
+    fault = unbalanced(scalar.text)
+    if fault:
+        message = f"`backend.query` {fault}"
+        section.source.error(message, scalar.start, scalar.end, "close what it opens")
+    return BackendSettings(kind=kind, query=scalar.text.strip())
+
+
+def unbalanced(query: str) -> str | None:
+    """What is left open in a search query, or closed without being open; None if nothing is."""
+    bare = _QUOTED.sub("", query)
+    if '"' in bare:
+        return "has a quote that is never closed"
+    depth = 0
+    for char in bare:
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return "has a `)` that closes nothing"
+    return "has a `(` that is never closed" if depth else None
+
+
+def limits(policy: Section, kind: str | None) -> Limits:
+    """`limits`. kind: the backend's where the policy names it."""
+    keys = ("max_changes", "max_quarantined", "suite_size", "on_exceed")
+    section = policy.section("limits", keys)
+    defaults = Limits()
+    suite_size = section.whole("suite_size", 0, least=1) or None
+    scalar = section.scalar("max_quarantined")
+    bound, is_share = _bound(section, scalar) if scalar else (None, False)
+    if scalar and is_share and suite_size is None and kind == "datadog":
+        hint = "add `suite_size: N` to `limits`, or write a count instead of a percentage"
+        message = "a share of the suite needs its size, which Datadog does not know"
+        section.source.error(message, scalar.start, scalar.end, hint)
+    return Limits(
+        max_changes=section.whole("max_changes", defaults.max_changes),
+        max_quarantined=bound,
+        max_quarantined_is_share=is_share,
+        suite_size=suite_size,
+        worst_first=section.choice("on_exceed", "stop", ("stop", "worst-first")) == "worst-first",
+    )
+
+
+def _bound(section: Section, scalar: Scalar) -> tuple[float | None, bool]:
+    """`max_quarantined`: a count, or a percentage (True)."""
+    share = _SHARE.fullmatch(scalar.text)
+    if share is None and not scalar.text.isdecimal():
+        what = "is a count or a percentage of the suite"
+        section.wrong(scalar, "max_quarantined", what, "write for example `50` or `5%`")
+        return None, False
+    if share is None:
+        return section.whole("max_quarantined", 0), False
+    if float(share[1]) > _WHOLE_SHARE:
+        section.wrong(scalar, "max_quarantined", "is at most `100%`", None)
+    return float(share[1]), True
+
+
+def gate(policy: Section) -> GateSettings:
+    """`gate`: what it excuses."""
+    keys = (
+        "mode", "excuse", "command_exit_codes", "min_state_age", "max_age", "min_tests", "expect"
+    )  # fmt: skip
+    section = policy.section("gate", keys)
+    defaults = GateSettings()
+    excuse, codes = defaults.excuse, defaults.command_exit_codes
+    if section.get("excuse"):
+        words = _scalars(section, "excuse", "excuse: [quarantined, disabled]")
+        found = (section.one_of(word, "excuse", EXCUSING) for word in words)
+        excuse = frozenset(State(word) for word in found if word)
+    if section.get("command_exit_codes"):
+        words = _scalars(section, "command_exit_codes", "command_exit_codes: [1]")
+        key = "command_exit_codes"
+        numbers = [section.whole_of(word, key, 1, _MAX_EXIT_CODE) for word in words]
+        codes = frozenset(number for number in numbers if number is not None)
+    expect = _scalars(section, "expect", 'expect: ["**/junit*.xml"]')
+    return GateSettings(
+        observe=section.choice("mode", "enforce", ("enforce", "observe")) == "observe",
+        excuse=excuse,
+        command_exit_codes=codes,
+        min_state_age=section.duration("min_state_age", None) or 0.0,
+        max_age=section.duration("max_age", None),
+        min_tests=section.whole("min_tests", defaults.min_tests),
+        expect=tuple(scalar.text for scalar in expect),
+    )
+
+
+def _scalars(section: Section, key: str, example: str) -> list[Scalar]:
+    """The single values of a list below a key."""
+    path = section.path(key)
+    nodes = [section.single(node, path) for node in section.items(key, example)]
+    return [node for node in nodes if node is not None]
+
+
+def reports(policy: Section) -> tuple[ReportSettings, ...]:
+    """`reports`: how report files are read."""
+    nodes = policy.items("reports", 'reports: [{paths: "**/junit*.xml"}]')
+    found = (_report(policy.source, node, number) for number, node in enumerate(nodes, 1))
+    return tuple(report for report in found if report is not None)
+
+
+def _report(source: Source, node: Node, number: int) -> ReportSettings | None:
+    section = Section(source, node, f"reports[{number}]", ("paths", "base_dir", "attempts"))
+    section.require("paths")
+    paths = section.word("paths")
+    base_dir = section.scalar("base_dir")
+    if base_dir is not None and not _is_inside(base_dir.text):
+        hint = "write it relative to the root of the repository, with `/`, without `..`"
+        section.wrong(base_dir, "base_dir", "is a folder of the repository", hint)
+    attempts = section.truth("attempts")
+    if paths is None:
+        return None
+    folder = None if base_dir is None else _folder(base_dir.text)
+    return ReportSettings(paths=paths, base_dir=folder, attempts=attempts)
+
+
+def _is_inside(path: str) -> bool:
+    """A relative path that stays in the repository, written the same on every system."""
+    absolute = path.startswith("/") or path[1:2] == ":"
+    return not absolute and "\\" not in path and ".." not in path.split("/") and path.isprintable()
+
+
+def _folder(path: str) -> str:
+    """`./a//b/` as `a/b`, the root as the empty text."""
+    return "/".join(part for part in path.strip().split("/") if part not in ("", "."))
+
+
+def rate_from(policy: Section) -> str:
+    """`store.rate_from`: which runs the failure rate counts."""
+    section = policy.section("store", ("rate_from",))
+    return section.choice("rate_from", "default_branch", ("default_branch", "all"))
+
+
+def state_words(section: Section, key: str) -> list[Scalar]:
+    """The values below a key that holds one state or a list of them."""
+    node = section.get(key)
+    nodes = node.items if isinstance(node, Items) else (node,) if node else ()
+    scalars = [section.single(each, section.path(key)) for each in nodes]
+    return [scalar for scalar in scalars if scalar is not None]
