@@ -1,0 +1,227 @@
+"""Finds the reports that the arguments name, and reads them. What cannot be read is a problem.
+
+Limits: a report of at most `MAX_BYTES`; folders nest at most as deep as the system allows.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flakegate.junit import Problem, Reader, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flakegate.policy.rules import ReportSettings
+
+MAX_BYTES = 1 << 30
+PIECE = 1 << 20  # bytes fed at once; expat's cost for a long token grows as its pieces get smaller
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The reports, sorted by path, and what was wrong before any of them could be read."""
+
+    reports: tuple[Report, ...]
+    problems: tuple[Problem, ...]
+
+
+def read(
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    settings: Sequence[ReportSettings],
+    base_dir: str,
+    expect: Sequence[str],
+) -> Evidence:
+    """Reads every report that the arguments name, each once. Raises nothing for what it finds.
+
+    An argument is a file, a folder (all `*.xml` below it), or a glob (`**` for any folders, names
+    with a leading dot only where the glob has it); relative ones start at `folder`. settings: the
+    first whose `paths` match a report's path, as shown, says how it is read; base_dir holds for
+    the others. expect: globs, each of which must match the path of a report.
+    """
+    problems: list[Problem] = []
+    files: dict[str, str] = {}  # the path as shown, by the real path
+    for argument in arguments:
+        search = _Search(folder)
+        found = list(search.find(argument))
+        problems += search.problems
+        if not (found or search.problems):
+            problems.append(_missing(argument, f"{argument}: no report there"))
+        for path in found:
+            real, shown = os.path.realpath(path), _shown(path, folder)
+            files[real] = min(files.get(real, shown), shown)
+    reports = []
+    for real, shown in sorted(files.items(), key=lambda item: item[1]):
+        report = _read_one(real, shown, settings, base_dir)
+        if isinstance(report, Report):
+            reports.append(report)
+        else:
+            problems.append(report)
+    problems += [
+        _missing(None, f"no report matches {pattern}, which gate.expect asks for")
+        for pattern in expect
+        if not any(matches(pattern, report.path) for report in reports)
+    ]
+    return Evidence(reports=tuple(reports), problems=tuple(problems))
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a glob matches a whole path; `*` stays within one name, `**` is any folders."""
+    parts = _parts(pattern)
+    places = _start(parts)
+    for name in path.split("/"):
+        places = _step(parts, places, name)
+    return len(parts) in places
+
+
+# A glob is matched name by name: a place is a part of it that may come next. However many `**` it
+# has, that takes no backtracking, and a folder that leaves no place open need not be entered.
+
+
+def _parts(pattern: str) -> list[str]:
+    parts = [part for part in Path(pattern).as_posix().split("/") if part != "."]
+    return [*parts, "*.xml"] if parts and parts[-1] == "**" else parts
+
+
+def _start(parts: list[str]) -> frozenset[int]:
+    return _past_stars(parts, {0})
+
+
+def _step(parts: list[str], places: frozenset[int], name: str) -> frozenset[int]:
+    """The places that are open once `name` was seen; as in a shell, `*` passes over `.hidden`."""
+    after = set()
+    for at in places - {len(parts)}:
+        part = parts[at]
+        if name.startswith(".") and not part.startswith("."):
+            continue
+        if part == "**":
+            after.add(at)
+        elif fnmatch.fnmatchcase(name, part):
+            after.add(at + 1)
+    return _past_stars(parts, after)
+
+
+def _past_stars(parts: list[str], places: set[int]) -> frozenset[int]:
+    """These places and those behind each `**` there, which may also stand for no folder."""
+    for at in sorted(places):
+        after = at
+        while after < len(parts) and parts[after] == "**":
+            after += 1
+            places.add(after)
+    return frozenset(places)
+
+
+class _Search:
+    """The files that one argument names. Folders that cannot be read are left in `problems`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._entered: set[tuple[int, int, frozenset[int]]] = set()
+        self.problems: list[Problem] = []
+
+    def find(self, argument: str) -> Iterator[str]:
+        path = self._folder / argument
+        if argument and os.path.lexists(path):
+            yield from self._below(str(path)) if path.is_dir() else [str(path)]
+        elif _MAGIC.search(argument):
+            parts = path.parts
+            fixed = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
+            top, pattern = str(Path(*parts[:fixed])), _parts("/".join(parts[fixed:]))
+            for found in self._walk(top, pattern):
+                yield from self._below(found) if Path(found).is_dir() else [found]
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """Every `*.xml` file below a folder, hidden ones too."""
+        pending = [folder]
+        while pending:
+            for entry in self._entries(pending.pop(), frozenset()):
+                if _is_dir(entry):
+                    pending.append(entry.path)
+                elif entry.name.endswith(".xml"):
+                    yield entry.path
+
+    def _walk(self, folder: str, parts: list[str]) -> Iterator[str]:
+        """Every path below a folder that the rest of a glob matches."""
+        pending = [(folder, _start(parts))]
+        while pending:
+            current, places = pending.pop()
+            for entry in self._entries(current, places):
+                after = _step(parts, places, entry.name)
+                if len(parts) in after:
+                    yield entry.path
+                if after - {len(parts)} and _is_dir(entry):
+                    pending.append((entry.path, after))
+
+    def _entries(self, folder: str, places: frozenset[int]) -> list[os.DirEntry[str]]:
+        """What is in a folder; nothing where it was entered before like this: links make loops."""
+        try:
+            about = Path(folder).stat()
+            if (key := (about.st_dev, about.st_ino, places)) in self._entered:
+                return []
+            self._entered.add(key)
+            with os.scandir(folder) as entries:
+                return list(entries)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            shown = _shown(folder, self._folder)
+            self.problems.append(_missing(shown, f"{shown}: cannot be read: {error.strerror}"))
+            return []
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; reading it as a file will say so
+        return False
+
+
+def _shown(path: str, folder: Path) -> str:
+    """Relative to the folder where the path is in it, with forward slashes; else as it is."""
+    normal = Path(os.path.normpath(path))
+    try:
+        return normal.relative_to(os.path.normpath(folder)).as_posix()
+    except ValueError:
+        return normal.as_posix()
+
+
+# Reading
+
+
+def _read_one(
+    path: str, shown: str, settings: Sequence[ReportSettings], base_dir: str
+) -> Report | Problem:
+    setting = next((one for one in settings if matches(one.paths, shown)), None)
+    if setting is None:
+        reader = Reader(shown, base_dir)
+    else:
+        own_base = base_dir if setting.base_dir is None else setting.base_dir
+        reader = Reader(shown, own_base, setting.paths if setting.attempts else None)
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return _missing(shown, f"{shown}: it is not a regular file")
+        with Path(path).open("rb") as file:
+            size = 0
+            while piece := file.read(PIECE):
+                size += len(piece)
+                if size > MAX_BYTES:
+                    words = f"{shown}: it is larger than {MAX_BYTES >> 20:,} MiB, which is refused"
+                    return Problem(report=shown, problem="not-junit", detail=words)
+                reader.feed(piece)
+    except OSError as error:
+        return _missing(shown, f"{shown}: cannot be read: {error.strerror}")
+    return reader.close()
+
+
+def _missing(report: str | None, detail: str) -> Problem:
+    return Problem(report=report, problem="no-report", detail=detail)
