@@ -40,7 +40,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came of one change."""
 
     test: str

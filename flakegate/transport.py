@@ -180,9 +180,13 @@ class Transport:
                 again=False,
                 maybe_done=True,
             )
-        if HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
-            return content
-        return self._refused(response, content, tips)
+        if not HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+            return self._refused(response, content, tips)
+        declared_empty = response.headers.get("Content-Length") == "0"
+        if not content and not declared_empty and response.status_code != HTTPStatus.NO_CONTENT:
+            # Python's parser takes headers that break off for all of them, and the body for empty.
+            return _broken(ConnectionError())
+        return content
 
     def _content(self, response: requests.Response, deadline: float) -> bytes | None:
         """The body, read as it comes so that a slow drip meets the deadline; None: too large."""

@@ -128,3 +128,16 @@ class Datadog:
     def suite_size(self) -> int | None:
         """Datadog lists flaky tests only."""
         return None
+
+    def recent_changes(self, since: float) -> int | None:
+        """Unknown: Datadog does not tell our changes from a person's; the journal does."""
+        del since
+        return None
+
+    def recorded(self) -> dict[str, Identity]:
+        """None: Datadog lists flaky tests only."""
+        return {}
+
+    def close(self) -> None:
+        """Closes the kept connections."""
+        self._transport.close()

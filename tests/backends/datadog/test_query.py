@@ -1,0 +1,89 @@
+"""Search text: whatever the values hold, the search stays the repository's."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flakegate.backends.datadog.query import quoted, repository_id, search_query
+from flakegate.errors import PolicyError, UsageError
+from flakegate.model import State
+from tests import fake_search
+
+REPOSITORY = "github.com/acme/shop"
+
+
+def facets(repository: str, state: str, **more: str) -> dict[str, tuple[str, ...]]:
+    found = {"@git.repository.id_v2": repository, "flaky_test_state": state, **more}
+    return {key: (value,) for key, value in found.items()}
+
+
+def test_the_query_in_words() -> None:
+    assert search_query(REPOSITORY, [State.QUARANTINED, State.ACTIVE], "env:ci OR env:nightly") == (
+        '@git.repository.id_v2:"github.com/acme/shop"'
+        " AND (flaky_test_state:active OR flaky_test_state:quarantined)"
+        " AND (env:ci OR env:nightly)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given_name", "name"),
+    [
+        ("GitHub.com/Acme/Shop", REPOSITORY),
+        (" gitlab.example/group/sub/project ", "gitlab.example/group/sub/project"),
+    ],
+)
+def test_repositories(given_name: str, name: str) -> None:
+    assert repository_id(given_name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "shop", "local/shop", "https://github.com/a/b", "git@github.com:a/b",
+        "github.com/a/b.git", "github.com:8443/a/b", 'github.com/a/"b', "github.com/a b/c",
+        "github.com/", "github.com//b",
+    ],
+)  # fmt: skip
+def test_what_is_no_repository_of_datadogs(name: str) -> None:
+    with pytest.raises(UsageError, match="not a repository that Datadog can know"):
+        repository_id(name)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "env:ci) OR (env:prod", "(env:ci", "env:ci)", '@test.name:"open', "env:ci\\",
+        'env:"a\\") OR (env:"b"',
+    ],
+)  # fmt: skip
+def test_a_query_cannot_leave_its_parentheses(more: str) -> None:
+    with pytest.raises(PolicyError, match=r"backend\.query"):
+        search_query(REPOSITORY, [State.ACTIVE], more)
+
+
+@pytest.mark.parametrize("more", ['@test.name:")"', "env:a\\)b", "(env:a OR (env:b))", "  "])
+def test_a_query_may_hold_parentheses_of_its_own(more: str) -> None:
+    fake_search.parse(search_query(REPOSITORY, [State.ACTIVE], more))
+
+
+PIECES = ["env:ci", "env:*", "(", ")", '"', "\\", " OR ", " AND ", "-", " ", "@test.name:"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_no_query_of_the_policy_widens_the_search(more: str) -> None:
+    try:
+        query = search_query(REPOSITORY, [State.ACTIVE], more)
+        matches = fake_search.parse(query)
+    except (PolicyError, fake_search.QueryError):
+        return
+    assert not matches(facets("github.com/other/one", "active", env="ci"))
+    assert not matches(facets(REPOSITORY, "fixed", env="ci"))
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_a_quoted_value_matches_itself_and_nothing_else(value: str, other: str) -> None:
+    matches = fake_search.parse(f"env:{quoted(value)}")
+    assert matches({"env": (value,)})
+    assert matches({"env": (other,)}) is (other == value)

@@ -1,0 +1,285 @@
+"""Requests over real sockets: retried, bounded, explained, and never with a key in any text."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flakegate.errors import BackendError, NothingChangedError, UsageError
+from flakegate.transport import MOST_BYTES, Patience, Timer, Transport, checked_address
+from flakegate.version import VERSION
+from tests.fake_datadog import API_KEY, APP_KEY, HANG_UP, FakeDatadog, Reply, rate_limited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+OK = Reply(body=b'{"fine":true}')
+HEADERS = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": APP_KEY}
+
+
+class Wire:
+    """A fake service, a transport to it, and what that waited and told."""
+
+    def __init__(self, fake: FakeDatadog) -> None:
+        self.fake = fake
+        self.slept: list[float] = []
+        self.told: list[str] = []
+
+    def transport(self, patience: Patience | None = None, url: str | None = None) -> Transport:
+        return Transport(
+            url or self.fake.url,
+            headers=HEADERS,
+            patience=patience or Patience(read=5),
+            tell=self.told.append,
+            timer=Timer(now=lambda: sum(self.slept), sleep=self.slept.append, jitter=lambda: 0.0),
+        )
+
+    def send(self, *replies: Reply, tips: Mapping[int, str] | None = None) -> bytes:
+        self.fake.script = deque(replies)
+        transport = self.transport()
+        try:
+            return transport.send("PATCH", "/somewhere?token=hidden", b"{}", tips=tips)
+        finally:
+            transport.close()
+
+    def refused(self, *replies: Reply, tips: Mapping[int, str] | None = None) -> BackendError:
+        with pytest.raises(BackendError) as caught:
+            self.send(*replies, tips=tips)
+        return caught.value
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    with FakeDatadog() as fake:
+        yield Wire(fake)
+
+
+def test_an_answer_is_its_body(wire: Wire) -> None:
+    assert wire.send(OK) == OK.body
+    [request] = wire.fake.requests
+    assert request.method == "PATCH"
+    assert request.body == b"{}"
+    assert request.headers["dd-api-key"] == API_KEY
+    assert request.headers["user-agent"] == f"flakegate/{VERSION}"
+    assert request.headers["content-type"] == "application/json"
+    assert wire.slept == []
+
+
+def test_gzip_is_unpacked(wire: Wire) -> None:
+    packed = Reply(body=gzip.compress(OK.body), headers={"Content-Encoding": "gzip"})
+    assert wire.send(packed) == OK.body
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_passing_trouble_is_tried_again(wire: Wire, status: int) -> None:
+    assert wire.send(Reply(status=status), Reply(status=status), OK) == OK.body
+    assert wire.slept == [0.25, 0.5]
+    assert len(wire.told) == 2
+    assert str(status) in wire.told[0]
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 403, 404, 409, 413, 422])
+def test_a_refusal_is_final_and_changed_nothing(wire: Wire, status: int) -> None:
+    error = wire.refused(Reply(status=status))
+    assert isinstance(error, NothingChangedError)
+    assert str(status) in error.message
+    assert wire.slept == []
+    assert len(wire.fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "broken", [HANG_UP, Reply(body=b"{}", cut=20), Reply(body=b"x" * 99, cut=150)]
+)
+def test_a_broken_connection_is_tried_again(wire: Wire, broken: Reply) -> None:
+    assert wire.send(broken, OK) == OK.body
+    assert len(wire.fake.requests) == 2
+
+
+def test_spent_retries_say_what_happened_and_how_often(wire: Wire) -> None:
+    error = wire.refused(*[Reply(status=503)] * 5)
+    assert error.message == (
+        f"PATCH {wire.fake.url}/somewhere: 503 Service Unavailable (5 attempts)"
+    )
+    assert error.tip == "the service is in trouble: try again later"
+    assert not isinstance(error, NothingChangedError)
+    assert wire.slept == [0.25, 0.5, 1.0, 2.0]
+
+
+def test_a_refusal_after_a_lost_answer_may_have_changed_something(wire: Wire) -> None:
+    assert not isinstance(wire.refused(HANG_UP, Reply(status=403)), NothingChangedError)
+
+
+def test_a_refusal_after_a_rate_limit_changed_nothing(wire: Wire) -> None:
+    assert isinstance(wire.refused(rate_limited("1"), Reply(status=403)), NothingChangedError)
+
+
+@pytest.mark.parametrize(
+    ("headers", "waited"),
+    [
+        ({"X-RateLimit-Reset": "1.5"}, 1.5),
+        ({"X-RateLimit-Reset": "0"}, 0.0),
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "3", "X-RateLimit-Reset": "9"}, 9.0),
+        ({"X-RateLimit-Reset": "86400"}, 60.0),
+        ({"X-RateLimit-Reset": "1e300"}, 60.0),
+        ({"X-RateLimit-Reset": "-5"}, 0.25),
+        ({"X-RateLimit-Reset": "nan"}, 0.25),
+        ({"X-RateLimit-Reset": "inf"}, 0.25),
+        ({"X-RateLimit-Reset": "soon"}, 0.25),
+        ({"Retry-After": "Wed, 21 Oct 2037 07:28:00 GMT"}, 60.0),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 99 Nonsense"}, 0.25),
+    ],
+)
+def test_a_rate_limit_is_waited_for(wire: Wire, headers: dict[str, str], waited: float) -> None:
+    assert wire.send(Reply(status=429, headers=headers), OK) == OK.body
+    assert wire.slept == [waited]
+
+
+def test_the_rate_limit_is_named(wire: Wire) -> None:
+    error = wire.refused(*[rate_limited("1.5", name="flaky_tests_update")] * 5)
+    assert "429 Too Many Requests (rate limit flaky_tests_update)" in error.message
+    assert error.tip is not None
+    assert "rate limit" in error.tip
+
+
+def test_the_deadline_ends_the_waiting(wire: Wire) -> None:
+    wire.fake.always = rate_limited("60")
+    transport = wire.transport(Patience(total=100, retries=50))
+    with pytest.raises(BackendError):
+        transport.send("POST", "/", b"{}")
+    transport.close()
+    assert wire.slept == [60.0]
+
+
+def test_a_slow_answer_is_not_waited_for_for_ever(wire: Wire) -> None:
+    wire.fake.always = Reply(wait=2, body=b"{}")
+    transport = wire.transport(Patience(read=0.1, retries=1))
+    with pytest.raises(BackendError, match=r"no answer in time \(2 attempts\)"):
+        transport.send("POST", "/", b"{}")
+    transport.close()
+
+
+def test_a_dripping_answer_meets_the_deadline(wire: Wire) -> None:
+    wire.fake.always = Reply(drip=0.02, body=b"x" * 500)
+    transport = Transport(
+        wire.fake.url, headers=HEADERS, patience=Patience(read=1, total=0.3, retries=0)
+    )
+    with pytest.raises(BackendError, match="no complete answer in time"):
+        transport.send("POST", "/", b"{}")
+    transport.close()
+
+
+def test_an_endless_answer_is_refused(wire: Wire) -> None:
+    bomb = gzip.compress(b"\0" * (MOST_BYTES + 1))
+    error = wire.refused(Reply(body=bomb, headers={"Content-Encoding": "gzip"}))
+    assert "larger than 64 MiB" in error.message
+
+
+def test_a_body_that_is_not_what_it_says_is_tried_again(wire: Wire) -> None:
+    assert wire.send(Reply(body=b"plain", headers={"Content-Encoding": "gzip"}), OK) == OK.body
+
+
+def test_a_redirect_never_carries_the_keys_on(wire: Wire) -> None:
+    with FakeDatadog() as elsewhere:
+        error = wire.refused(Reply(status=307, headers={"Location": elsewhere.url}))
+        assert elsewhere.requests == []
+    assert error.tip is not None
+    assert "--api-url" in error.tip
+
+
+def test_the_service_knows_better_what_to_do(wire: Wire) -> None:
+    assert wire.refused(Reply(status=403), tips={403: "ask Ann"}).tip == "ask Ann"
+    assert wire.refused(Reply(status=401), tips={403: "ask Ann"}).tip != "ask Ann"
+
+
+def test_nobody_there() -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        transport = Transport(url, headers=HEADERS, timer=Timer(sleep=lambda _: None))
+        with pytest.raises(NothingChangedError) as caught:
+            transport.send("POST", "/x", b"{}")
+        transport.close()
+    assert caught.value.message == f"POST {url}/x: connection refused (5 attempts)"
+
+
+def test_a_proxy_of_the_environment_never_sees_plain_http(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeDatadog() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        assert wire.send(OK) == OK.body
+        assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://api.datadoghq.com", "https://api.datadoghq.com"),
+        ("https://proxy.example/datadog/", "https://proxy.example/datadog"),
+        ("http://127.0.0.1:8126/", "http://127.0.0.1:8126"),
+        ("http://localhost:1", "http://localhost:1"),
+        ("http://[::1]:80", "http://[::1]:80"),
+    ],
+)
+def test_addresses(url: str, base: str) -> None:
+    assert checked_address(url) == base
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.datadoghq.com", "http://127.0.0.1.example", "http://localhost.example",
+        "ftp://127.0.0.1", "api.datadoghq.com", "", "https://", "https://host?x=1",
+        "https://host#x", "https://host:port", "http://10.0.0.1", "https://[::1",
+    ],
+)  # fmt: skip
+def test_addresses_that_keys_must_not_go_to(url: str) -> None:
+    with pytest.raises(UsageError):
+        checked_address(url)
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError) as caught:
+        checked_address("https://ann:hunter2hunter2@host")
+    assert "hunter2" not in f"{caught.value.message} {caught.value.tip}"
+
+
+def shown(error: BaseException) -> str:
+    """All that a traceback could print of it: every exception it came from, their values too."""
+    texts: list[str] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        if (each := todo.pop()) is not None:
+            texts += [str(each), repr(each), repr(each.args), repr(vars(each))]
+            texts += traceback.format_exception(each)
+            todo += [each.__cause__, each.__context__]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HANG_UP,
+        Reply(status=403, body=f'{{"errors":["key {API_KEY} is unknown"]}}'.encode()),
+        Reply(status=500, body=f"<html><title>{APP_KEY}</title></html>".encode()),
+        Reply(status=400, body=f"you sent {APP_KEY} and {API_KEY}".encode()),
+        Reply(status=429, headers={"X-RateLimit-Name": f"of-{API_KEY}"}),
+        Reply(status=307, headers={"Location": f"http://127.0.0.1:1/?key={API_KEY}"}),
+    ],
+)
+def test_keys_never_appear(wire: Wire, reply: Reply) -> None:
+    error = wire.refused(*[reply] * 5)
+    texts = [shown(error), error.tip or "", *wire.told, repr(wire.transport())]
+    for key in (API_KEY, APP_KEY):
+        assert not [text for text in texts if key in text]
+    assert "hidden" not in error.message
