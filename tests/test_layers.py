@@ -23,6 +23,8 @@ PURE = (
     "flakegate.identity",
     "flakegate.results",
     "flakegate.record",
+    "flakegate.backends.store.bitmap",
+    "flakegate.backends.store.detection",
     "flakegate.gate",
     "flakegate.ci",
     "flakegate.render",

@@ -1,0 +1,173 @@
+"""What detection looks at: of each test, the recorded runs that can decide whether it is flaky.
+
+Passes are not stored one by one, so only those are fetched that can matter: of the same commit and
+leg, and of the default branch where a failure on several branches asks how their base was.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, not_, select
+
+from flakegate.backends.store import bitmap
+from flakegate.backends.store.detection import WINDOW, Seen, is_base, may_spread
+from flakegate.backends.store.schema import manifests, nonpass, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from flakegate.backends.store.schema import AnyRow
+
+_RUN = (
+    runs.c.id,
+    runs.c.at,
+    runs.c.commit_sha,
+    runs.c.leg,
+    runs.c.branch,
+    runs.c.pull_request,
+    runs.c.is_default,
+    runs.c.queued,
+    runs.c.fork,
+)
+_IS_BASE = runs.c.is_default & not_(runs.c.queued) & not_(runs.c.fork)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """The run that was just recorded, and is no outage. Fields as in RunRecord.
+
+    ran: the tests that ran in it, row to number. failed: the rows of those that failed.
+    """
+
+    repository: int
+    at: float
+    commit: str | None
+    leg: str
+    is_base: bool
+    ran: Mapping[int, int]
+    failed: Collection[int]
+
+
+def concerned(connection: Connection, run: NewRun) -> set[int]:
+    """The tests that this run may show to be flaky: it, or one that it is compared with, failed."""
+    found = set(run.failed)
+    failed = (
+        select(nonpass.c.test)
+        .distinct()
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(runs.c.repository == run.repository, not_(runs.c.infra))
+    )
+    if run.commit is not None:
+        again = failed.where(runs.c.commit_sha == run.commit, runs.c.leg == run.leg)
+        found |= run.ran.keys() & set(connection.execute(again).scalars())
+    if run.is_base:
+        # Recorded late: failures after it may turn out not to be shared with their base.
+        later = failed.where(runs.c.at > run.at, not_(runs.c.is_default))
+        found |= run.ran.keys() & set(connection.execute(later).scalars())
+    return found
+
+
+def gather(
+    connection: Connection, run: NewRun, concerned: Collection[int]
+) -> dict[int, list[Seen]]:
+    """The evidence that this run completes, by test. What is older was judged when it came in."""
+    seen: dict[int, list[Seen]] = defaultdict(list)
+    numbers = {test: run.ran[test] for test in concerned}
+    since = runs.c.at >= run.at - WINDOW
+    if run.commit is None:
+        _add_failures(connection, seen, numbers, since)
+    else:
+        same = (runs.c.commit_sha == run.commit) & (runs.c.leg == run.leg)
+        _add_failures(connection, seen, numbers, since | same)
+        _add_passes(connection, seen, numbers, same & (runs.c.repository == run.repository))
+    spread = {test: number for test, number in numbers.items() if may_spread(seen[test])}
+    if spread:
+        _add_bases(connection, seen, spread, run)
+    return seen
+
+
+def _add_bases(
+    connection: Connection, seen: dict[int, list[Seen]], numbers: Mapping[int, int], run: NewRun
+) -> None:
+    """How the default branch was: in the window, and, leg by leg, broken since before or not."""
+    start = run.at - WINDOW
+    base = _IS_BASE & (runs.c.repository == run.repository)
+    broken = (
+        select(nonpass.c.test, runs.c.leg, func.max(runs.c.at))
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(nonpass.c.test.in_(list(numbers)), base, runs.c.at < start, not_(runs.c.infra))
+        .where(nonpass.c.attempts.not_like("%p%"))
+        .group_by(nonpass.c.test, runs.c.leg)
+    )
+    for test, leg, at in connection.execute(broken).tuples():
+        seen[test].append(
+            Seen(at=at, failed=True, passed=False, commit=None, leg=leg, branch=None,
+                 is_default=True)
+        )  # fmt: skip
+        mended = base & (runs.c.leg == leg) & (runs.c.at > at) & (runs.c.at < start)
+        _add_passes(connection, seen, {test: numbers[test]}, mended)
+    # Where the default branch never failed the test, nothing depends on when it passed there.
+    failed = {test: number for test, number in numbers.items() if any(map(is_base, seen[test]))}
+    _add_passes(connection, seen, failed, base & (runs.c.at >= start))
+
+
+def _add_failures(
+    connection: Connection,
+    seen: dict[int, list[Seen]],
+    numbers: Mapping[int, int],
+    where: ColumnElement[bool],
+) -> None:
+    found = (
+        select(nonpass.c.test, nonpass.c.attempts, *_RUN)
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(nonpass.c.test.in_(list(numbers)), where, not_(runs.c.infra))
+    )
+    for row in connection.execute(found):
+        seen[row.test].append(_seen(row, row.attempts))
+
+
+def _add_passes(
+    connection: Connection,
+    seen: dict[int, list[Seen]],
+    numbers: Mapping[int, int],
+    where: ColumnElement[bool],
+) -> None:
+    """The runs in which these tests (row to number) ran and no attempt failed."""
+    if not numbers:
+        return
+    where &= not_(runs.c.infra)
+    failures = (
+        select(nonpass.c.run, nonpass.c.test)
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(nonpass.c.test.in_(list(numbers)), where)
+    )
+    failed = set(connection.execute(failures).tuples())
+    bitmaps = select(manifests.c.id, manifests.c.bits).where(
+        manifests.c.id.in_(select(runs.c.manifest).where(where))
+    )
+    bits = {row.id: bitmap.expand(row.bits) for row in connection.execute(bitmaps)}
+    for row in connection.execute(select(*_RUN, runs.c.manifest).where(where)):
+        ran = bits[row.manifest]
+        for test, number in numbers.items():
+            if bitmap.has(ran, number) and (row.id, test) not in failed:
+                seen[test].append(_seen(row, "p"))
+
+
+def _seen(row: AnyRow, attempts: str) -> Seen:
+    return Seen(
+        at=row.at,
+        failed=not set(attempts).isdisjoint("fe"),
+        passed="p" in attempts,
+        commit=row.commit_sha,
+        leg=row.leg,
+        branch=row.branch,
+        pull_request=row.pull_request,
+        is_default=row.is_default,
+        queued=row.queued,
+        fork=row.fork,
+    )

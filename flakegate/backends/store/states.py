@@ -1,0 +1,145 @@
+"""The states of flaky tests, and the log of how they came about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, not_, select
+
+from flakegate.backends.store.schema import flaky, nonpass, runs, state_log, tests
+from flakegate.model import State, StateCause
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+    from flakegate.backends.store.schema import AnyRow
+
+DETECTION = "detection"  # the actor of what no rule and no person did
+_EXCUSING = frozenset({State.QUARANTINED.value, State.DISABLED.value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One move of one test. test: its row. from_state: None if it was not flaky.
+
+    pipeline: the CI run that makes the change, None if there is none.
+    """
+
+    test: int
+    from_state: State | None
+    to_state: State
+    at: float
+    rule: str | None
+    actor: str | None
+    reason: str
+    pipeline: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A test's state, and why."""
+
+    state: State
+    cause: StateCause
+
+
+def change(connection: Connection, change: Change) -> None:
+    """Writes the log, and makes the test flaky where it was not."""
+    newest = connection.execute(select(func.max(runs.c.id))).scalar_one()
+    entry = connection.execute(
+        state_log.insert().values(
+            test=change.test,
+            from_state=change.from_state and change.from_state.value,
+            to_state=change.to_state.value,
+            at=change.at,
+            rule=change.rule,
+            actor=change.actor,
+            reason=change.reason,
+            pipeline=change.pipeline,
+            last_run=newest or 0,
+        )
+    ).inserted_primary_key
+    assert entry is not None  # noqa: S101 - an INSERT of one row always gives its key
+    values = {"state": change.to_state.value, "entry": entry[0]}
+    if change.from_state is None:
+        connection.execute(flaky.insert().values(test=change.test, **values))
+    else:
+        connection.execute(flaky.update().where(flaky.c.test == change.test).values(**values))
+
+
+def recent_changes(connection: Connection, repository: int | None, *, since: float) -> int:
+    """How often rules moved a test into quarantined or disabled after `since`."""
+    counted = (
+        select(func.count())
+        .select_from(state_log)
+        .join(tests, tests.c.id == state_log.c.test)
+        .where(tests.c.repository == repository, state_log.c.at > since)
+        .where(not_(state_log.c.rule.is_(None)), state_log.c.to_state.in_(_EXCUSING))
+    )
+    return connection.execute(counted).scalar_one()
+
+
+def standings(connection: Connection, where: Collection[int]) -> dict[int, Standing]:
+    """How these tests (rows) stand. Absent: not flaky."""
+    found = (
+        select(flaky.c.test, *_ENTRY)
+        .join(state_log, state_log.c.id == flaky.c.entry)
+        .where(flaky.c.test.in_(list(where)))
+    )
+    return {row.test: _standing(row) for row in connection.execute(found)}
+
+
+def seen_by(
+    connection: Connection, standing: dict[int, Standing], pipeline: str
+) -> dict[int, Standing]:
+    """How these tests stand for a job of this CI run, which must not excuse itself.
+
+    What a rule set aside after this CI run (any job, any attempt of it) had recorded a failure of
+    the test may rest on that very failure: it does not count, and the state before it does. What
+    people did counts, and so does whatever ends an excuse.
+    """
+    failed = (
+        select(nonpass.c.test, func.min(nonpass.c.run))
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(nonpass.c.test.in_(list(standing)), runs.c.pipeline == pipeline)
+        .group_by(nonpass.c.test)
+    )
+    own = dict(connection.execute(failed).tuples().all())
+    log: dict[int, list[AnyRow]] = defaultdict(list)
+    entries = (
+        select(state_log.c.test, state_log.c.last_run, *_ENTRY)
+        .where(state_log.c.test.in_(list(own)))
+        .order_by(state_log.c.id.desc())
+    )
+    for row in connection.execute(entries):
+        log[row.test].append(row)
+    innocent = dict(standing)
+    for test, first in own.items():
+        counting = [
+            row
+            for row in log[test]
+            if row.rule is None or row.last_run < first or row.to_state not in _EXCUSING
+        ]
+        if counting:
+            innocent[test] = _standing(counting[0])
+        else:
+            del innocent[test]
+    return innocent
+
+
+_ENTRY = (
+    state_log.c.to_state,
+    state_log.c.at,
+    state_log.c.rule,
+    state_log.c.actor,
+    state_log.c.reason,
+)
+
+
+def _standing(row: AnyRow) -> Standing:
+    cause = StateCause(at=row.at, rule=row.rule, actor=row.actor, reason=row.reason)
+    return Standing(state=State(row.to_state), cause=cause)

@@ -1,0 +1,263 @@
+"""The embedded store as a backend: one SQLite file, fed by `record` and `collect`.
+
+Importing this module loads SQLAlchemy: do it where a store is opened.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from flakegate.backends.store import figures, states
+from flakegate.backends.store.database import PATIENCE, Database, open_database
+from flakegate.backends.store.recording import (
+    Recorded,
+    RecordedRun,
+    in_chunks,
+    record_run,
+    repository_row,
+)
+from flakegate.backends.store.schema import flaky, latest, tests
+from flakegate.errors import BackendError
+from flakegate.identity import test_id
+from flakegate.model import FlakyTest, Identity, State, UpdateResult
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from sqlalchemy import Connection, Select
+    from typing_extensions import Unpack
+
+    from flakegate.backends.base import Progress
+    from flakegate.backends.store.recording import Known
+    from flakegate.backends.store.schema import AnyRow
+    from flakegate.model import Transition
+    from flakegate.record import RunRecord
+
+FIELDS = frozenset(
+    {
+        "state", "module", "suite", "name", "fqn", "source_file", "error_message",
+        "first_flaked_branch", "last_flaked_branch", "failure_rate", "failed_pipelines", "runs",
+        "failures", "age", "last_flaked_age", "state_age", "duration", "broken",
+    }
+)  # fmt: skip
+BATCH = 1_000  # changes in one `update`
+CHUNK = 50  # runs in one transaction of a batch: some 0.1 s in which other writers wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """One repository's view of a store; implements backends.base.Backend.
+
+    repository: its id. pipeline: the CI run of this call ("provider:repository:run"), None outside
+    of any. now: seconds since the epoch. rate_from: "default_branch" or "all".
+    """
+
+    database: Database
+    repository: str
+    pipeline: str | None
+    now: float
+    rate_from: str
+    kind: str = "store"
+    fields: frozenset[str] = FIELDS
+    batch_size: int = BATCH
+    matches_reports: bool = True
+
+    @classmethod
+    def open(  # noqa: PLR0913 - each is a fact of the call, and a keyword
+        cls,
+        url: str,
+        *,
+        repository: str,
+        pipeline: str | None,
+        now: float,
+        rate_from: str,
+        write: bool,
+        patience: float = PATIENCE,
+    ) -> Store:
+        """Opens `sqlite:///…`; see open_database, also for what it raises."""
+        return cls(
+            database=open_database(url, write=write, patience=patience),
+            repository=repository,
+            pipeline=pipeline,
+            now=now,
+            rate_from=rate_from,
+        )
+
+    @property
+    def place(self) -> str:
+        """The path of the file, as given."""
+        return self.database.place
+
+    def close(self) -> None:
+        """Nothing is open between two calls; this is here for what closes every backend."""
+
+    def search(
+        self, states: Collection[State], progress: Progress | None = None
+    ) -> list[FlakyTest]:
+        """All flaky tests of the repository in one of these states, in the order of their ids."""
+        with self.database.reading() as connection:
+            wanted = [state.value for state in states]
+            rows = connection.execute(
+                self._rows(connection).where(flaky.c.state.in_(wanted)).order_by(tests.c.key)
+            ).all()
+            found = list(self._flaky(connection, rows, seen_by=None))
+        if progress is not None:
+            progress(len(found), len(found))
+        return found
+
+    def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
+        """These tests as this CI run may see them (see states.seen_by). Absent: not flaky."""
+        wanted = {test_id(self.repository, identity): identity for identity in identities}
+        found: dict[Identity, FlakyTest] = {}
+        with self.database.reading() as connection:
+            for keys in in_chunks(sorted(wanted)):
+                rows = connection.execute(self._rows(connection).where(tests.c.key.in_(keys))).all()
+                for test in self._flaky(connection, rows, seen_by=self.pipeline):
+                    found[wanted[test.id]] = test
+        return found
+
+    def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
+        """Carries out one batch in one transaction; refuses what is no longer in `from_state`.
+
+        Without a rule it is a person's change, which may name any recorded test, flaky or not.
+        """
+        with self.database.writing() as connection:
+            return [self._change(connection, each) for each in changes]
+
+    def record(self, records: Sequence[RunRecord], progress: Progress | None = None) -> Recorded:
+        """Records runs of any repository, each once, in the order of their times.
+
+        A run whose key is known with other results is refused, and the others are recorded. Raises
+        BackendError where the file cannot be written; what it says was recorded before, stays.
+        """
+        order = sorted(range(len(records)), key=lambda i: (records[i].at, records[i].key))
+        known: Known = defaultdict(dict)
+        fates: dict[int, RecordedRun] = {}
+        for start in range(0, len(order), CHUNK):
+            try:
+                with self.database.writing() as connection:
+                    done = {
+                        i: record_run(connection, records[i], pipeline=self.pipeline, known=known)
+                        for i in order[start : start + CHUNK]
+                    }
+            except BackendError as error:
+                if start == 0:
+                    raise
+                stored = f"{start} of {len(order)} runs are in the store"
+                raise BackendError(f"{error.message} ({stored})", tip=error.tip) from error
+            fates |= done
+            if progress is not None:
+                progress(len(fates), len(order))
+        return Recorded(runs=tuple(fates[i] for i in range(len(records))))
+
+    def suite_size(self) -> int:
+        """How many tests ran on the default branch within 7 days; if none, how many are known."""
+        with self.database.reading() as connection:
+            repository = repository_row(connection, self.repository)
+            return figures.suite_size(connection, repository, now=self.now)
+
+    def recent_changes(self, since: float) -> int:
+        """How often rules quarantined or disabled a test after `since` (epoch seconds)."""
+        with self.database.reading() as connection:
+            repository = repository_row(connection, self.repository)
+            return states.recent_changes(connection, repository, since=since)
+
+    def recorded(self) -> dict[str, Identity]:
+        """Every test of the repository that was ever recorded, by its id: what `set` may name."""
+        with self.database.reading() as connection:
+            repository = repository_row(connection, self.repository)
+            rows = connection.execute(
+                select(tests).where(tests.c.repository == repository).order_by(tests.c.key)
+            )
+            return {row.key: _identity(row) for row in rows}
+
+    def _rows(self, connection: Connection) -> Select[Unpack[tuple[Any, ...]]]:
+        return (
+            select(
+                tests,
+                flaky.c.first_flaked_at,
+                flaky.c.first_flaked_branch,
+                latest.c.at,
+                latest.c.branch,
+                latest.c.duration,
+                latest.c.message,
+            )
+            .join(flaky, flaky.c.test == tests.c.id)
+            .outerjoin(latest, latest.c.test == tests.c.id)
+            .where(tests.c.repository == repository_row(connection, self.repository))
+        )
+
+    def _flaky(
+        self, connection: Connection, rows: Sequence[AnyRow], seen_by: str | None
+    ) -> Iterator[FlakyTest]:
+        """seen_by: the CI run for which the states are asked, None for what the store holds."""
+        standing = states.standings(connection, [row.id for row in rows])
+        if seen_by is not None:
+            standing = states.seen_by(connection, standing, seen_by)
+        repository = repository_row(connection, self.repository)
+        week = figures.Week(connection, repository, now=self.now, rate_from=self.rate_from)
+        for row in rows:
+            if row.id not in standing:
+                continue
+            test, of_week = standing[row.id], week.of(row.id, row.number)
+            yield FlakyTest(
+                id=row.key,
+                module=row.module,
+                suite=row.suite,
+                name=row.name,
+                state=test.state,
+                source_file=row.source_file or None,
+                error_message=row.message,
+                first_flaked_branch=row.first_flaked_branch,
+                first_flaked_at=row.first_flaked_at,
+                # Any failure since, not only a proven flake: that can delay a test's release, and
+                # never hastens it.
+                last_flaked_branch=row.branch,
+                last_flaked_at=row.at,
+                state_since=test.cause.at,
+                cause=test.cause,
+                failure_rate=of_week.failure_rate,
+                failed_pipelines=of_week.failed_pipelines,
+                runs=of_week.runs,
+                failures=of_week.failures,
+                duration=row.duration,
+            )
+
+    def _change(self, connection: Connection, change: Transition) -> UpdateResult:
+        """Refuses in words, or carries out."""
+        row = connection.execute(
+            select(tests.c.id, tests.c.repository).where(tests.c.key == change.test_id)
+        ).first()
+        if row is None or row.repository != repository_row(connection, self.repository):
+            error = f"no test of {self.repository} with this id was recorded in {self.place}"
+            return UpdateResult(test_id=change.test_id, ok=False, error=error)
+        standing = states.standings(connection, [row.id]).get(row.id)
+        if standing is None and change.rule is not None:
+            return UpdateResult(test_id=change.test_id, ok=False, error="it is not known as flaky")
+        state = State.ACTIVE if standing is None else standing.state
+        if state is not change.from_state:
+            by = f"by {standing.cause.rule or standing.cause.actor}" if standing else "by nobody"
+            error = f"it is {state} ({by}), no longer {change.from_state}: plan again"
+            return UpdateResult(test_id=change.test_id, ok=False, error=error)
+        states.change(
+            connection,
+            states.Change(
+                test=row.id,
+                from_state=standing.state if standing else None,
+                to_state=change.to_state,
+                at=self.now,
+                rule=change.rule,
+                actor=change.actor,
+                reason=change.reason,
+                pipeline=self.pipeline,
+            ),
+        )
+        return UpdateResult(test_id=change.test_id, ok=True)
+
+
+def _identity(row: AnyRow) -> Identity:
+    return Identity(module=row.module, suite=row.suite, name=row.name, source_file=row.source_file)
