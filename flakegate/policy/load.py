@@ -254,7 +254,9 @@ def _condition(section: Section, node: Node) -> Condition | None:
             source.error(flaw.message, start, end, flaw.hint)
         else:
             message = "` #` began a comment here, in the middle of a text"
-            meant = source.text[scalar.start :].splitlines()[0].strip().replace("'", "''")
+            line_end = source.text.find("\n", comment)
+            lines = source.text[scalar.start : line_end if line_end > 0 else None].splitlines()
+            meant = " ".join(line.strip() for line in lines).replace("'", "''")
             hint = f"put single quotes around the whole condition: '{clip(meant)}'"
             source.error(message, comment, comment + 1, hint)
     return None
