@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import random
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from flakegate.answers import human
 from flakegate.errors import BackendError, NothingChangedError, UsageError
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024 * 1024
 FIRST_WAIT = 0.5  # seconds; doubles with every further attempt
+_LABEL = "[a-z0-9_][a-z0-9_-]{0,62}"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|[0-9a-f]*:[0-9a-f:.]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,14 +265,15 @@ def checked_address(url: str) -> str:
         raise UsageError("the API address is not a URL", tip=tip) from None
     if parts.username is not None or parts.password is not None or "@" in url:
         raise UsageError("the API address holds a user name or a password", tip=tip)
-    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+    known = parts.scheme in {"http", "https"} and not parts.query and not parts.fragment
+    if not known or not host or not _HOST.fullmatch(host):
         raise UsageError(f"the API address {url!r} is not an http(s) URL of a host", tip=tip)
     if parts.scheme == "http" and not _is_loopback(host):
         raise UsageError(
             f"the API address {url!r} is plain http: the keys would travel readable",
             tip=f"use https://{parts.netloc}; plain http is only for this machine (127.0.0.1)",
         )
-    return url.strip().rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _is_loopback(host: str) -> bool:
@@ -366,7 +370,6 @@ def _broken(error: BaseException) -> _Trouble:
         (requests.exceptions.ConnectTimeout, "no connection in time", network, False),
         (requests.exceptions.ProxyError, "the proxy gave no connection", network, False),
         (urllib3.exceptions.NewConnectionError, "no connection", network, False),
-        (requests.exceptions.InvalidURL, "the address is not a valid URL", network, False),
         (requests.exceptions.ReadTimeout, "no answer in time", later, True),
         (urllib3.exceptions.ReadTimeoutError, "no complete answer in time", later, True),
         (TimeoutError, "no complete answer in time", later, True),

@@ -229,6 +229,7 @@ def test_a_proxy_of_the_environment_never_sees_plain_http(
         ("http://127.0.0.1:8126/", "http://127.0.0.1:8126"),
         ("http://localhost:1", "http://localhost:1"),
         ("http://[::1]:80", "http://[::1]:80"),
+        (" HTTPS://host/\n", "https://host"),
     ],
 )
 def test_addresses(url: str, base: str) -> None:
@@ -240,7 +241,8 @@ def test_addresses(url: str, base: str) -> None:
     [
         "http://api.datadoghq.com", "http://127.0.0.1.example", "http://localhost.example",
         "ftp://127.0.0.1", "api.datadoghq.com", "", "https://", "https://host?x=1",
-        "https://host#x", "https://host:port", "http://10.0.0.1", "https://[::1",
+        "https://host#x", "https://host:port", "http://10.0.0.1", "https://a..b", "https://a b",
+        "https://*", "https://\u2603.example", "https://" + "a" * 64, "https://-a", "https://[::1",
     ],
 )  # fmt: skip
 def test_addresses_that_keys_must_not_go_to(url: str) -> None:
