@@ -32,7 +32,7 @@ _CHANGE_EVENTS = frozenset(
 )
 _BRANCH_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "web"})
 _SCP = re.compile(
-    r"(?:[^@/\s]+@)?(?P<host>[^:/@\s]{2,}|\[[^\]\s]+\]):(?!//)(?P<path>.+)", re.DOTALL
+    r"(?:[^@/\s]+@)?(?P<host>[^:/@\s]{2,}|\[[^\]\s]+\]):(?!:|//)(?P<path>.+)", re.DOTALL
 )
 _OVERRIDES = {
     "FLAKEGATE_COMMIT": "commit",

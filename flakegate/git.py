@@ -70,7 +70,7 @@ def _ask(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 # a fixed program; the arguments are our own
             # A repository's own settings must not start programs.
-            ["git", "-c", "core.fsmonitor=false", *arguments],  # noqa: S607 # the user's git
+            ["git", "--literal-pathspecs", "-c", "core.fsmonitor=false", *arguments],  # noqa: S607 # the user's git
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,

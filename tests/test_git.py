@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flakegate.ci import GitFacts
+from flakegate.git import facts, tracks
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607 # the user's git
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "a.py").write_text("1\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "first")
+    return folder
+
+
+def test_a_clean_checkout(checkout: Path) -> None:
+    git(checkout, "remote", "add", "origin", "git@github.com:acme/shop.git")
+    git(checkout, "update-ref", "refs/remotes/origin/trunk", "HEAD")
+    git(checkout, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    (checkout / "sub").mkdir()
+    found = facts(checkout / "sub")
+    assert found.folder == str(checkout / "sub")
+    assert found.top == str(checkout)
+    assert found.remote == "git@github.com:acme/shop.git"
+    assert found.commit is not None
+    assert len(found.commit) == 40
+    assert (found.branch, found.default_branch, found.dirty) == ("main", "trunk", False)
+
+
+def test_a_detached_head_has_no_branch(checkout: Path) -> None:
+    git(checkout, "checkout", "-q", "--detach")
+    assert facts(checkout).branch is None
+    assert facts(checkout).commit is not None
+
+
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    found = facts(tmp_path)
+    assert (found.top, found.commit, found.branch, found.remote) == (
+        str(tmp_path), None, "main", None
+    )  # fmt: skip
+
+
+def test_the_only_remote_counts_whatever_its_name(checkout: Path) -> None:
+    git(checkout, "remote", "add", "upstream", "https://github.com/acme/shop")
+    assert facts(checkout).remote == "https://github.com/acme/shop"
+    git(checkout, "remote", "add", "other", "https://github.com/else/shop")
+    assert facts(checkout).remote is None
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"),
+    [
+        ("a.py", True),
+        ("new.py", True),
+        ("reports/unit.xml", False),
+        (".flakegate/history.db", False),
+        ("__pycache__/a.pyc", False),
+    ],
+)
+def test_what_makes_a_checkout_dirty(checkout: Path, name: str, dirty: bool) -> None:
+    (checkout / name).parent.mkdir(exist_ok=True)
+    (checkout / name).write_text("2\n")
+    assert facts(checkout).dirty is dirty
+
+
+def test_an_edited_tracked_report_is_dirty(checkout: Path) -> None:
+    (checkout / "pom.xml").write_text("1")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "pom")
+    (checkout / "pom.xml").write_text("2")
+    assert facts(checkout).dirty is True
+    git(checkout, "add", ".")
+    assert facts(checkout).dirty is True
+
+
+def test_outside_of_a_checkout(tmp_path: Path) -> None:
+    assert facts(tmp_path) == GitFacts(folder=str(tmp_path))
+    assert facts(tmp_path / "missing") == GitFacts(folder=str(tmp_path / "missing"))
+    assert not tracks(tmp_path / "a")
+    assert not tracks(tmp_path / "missing" / "a")
+
+
+def test_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))  # the environment is git's, not our code
+    assert facts(checkout) == GitFacts(folder=str(checkout))
+    assert not tracks(checkout / "a.py")
+
+
+def test_a_repository_cannot_start_programs(checkout: Path) -> None:
+    seen = checkout.parent / "seen"
+    hook = checkout.parent / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch '{seen}'\n")
+    hook.chmod(0o755)
+    git(checkout, "config", "core.fsmonitor", str(hook))
+    assert facts(checkout).dirty is False
+    assert not seen.exists()
+
+
+def test_tracks(checkout: Path) -> None:
+    (checkout / "new.py").write_text("1")
+    assert tracks(checkout / "a.py")
+    assert not tracks(checkout / "new.py")
+    assert not tracks(checkout / "missing.py")
+
+
+def test_tracks_what_a_link_points_to(checkout: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(checkout / "a.py")
+    assert tracks(link)
+    folder = tmp_path / "folder"
+    folder.symlink_to(checkout)
+    assert tracks(folder / "a.py")
+
+
+def test_pathspec_signs_in_a_name_are_literal(checkout: Path) -> None:
+    assert not tracks(checkout / "*.py")
+    assert not tracks(checkout / ":(glob)**")
