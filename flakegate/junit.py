@@ -128,6 +128,11 @@ class _Suite:
     where: str
     found: int = 0
 
+    @property
+    def title(self) -> str:
+        """What to call it in a message."""
+        return "a suite without a name" if self.name is None else f"suite {self.name[:80]!r}"
+
 
 @dataclass(slots=True)
 class _Child:
@@ -245,7 +250,7 @@ class Reader:
 
     def _stop(self, problem: str, detail: str) -> None:
         failing = sum(case.outcome.failing for case in self._cases)
-        read = f" ({len(self._cases)} cases were read before that, {failing} of them failing)"
+        read = f" (cases read before that: {len(self._cases)}, failing: {failing})"
         self._break = Problem(
             report=self._path,
             problem=problem,
@@ -285,8 +290,11 @@ class Reader:
             known = wellformed.KNOWN_ROOTS.get(tag, "not a JUnit report")
             self._refuse(f"its root element is <{tag[:40]}>: this is {known}")
         elif tag in ("error", "failure"):
-            name = self._suites[-1].name
-            self._note("suite-error", f"{self._where()}: suite {name!r} has an <{tag}> of its own")
+            article = "an" if tag == "error" else "a"
+            words = (
+                f"{self._suites[-1].title} has {article} <{tag}> of its own, outside of any case"
+            )
+            self._note("suite-error", f"{self._where()}: {words}")
         else:
             self._foreign = tag not in _LEAVES
 
@@ -321,11 +329,11 @@ class Reader:
     def _close_suite(self) -> None:
         suite = self._suites.pop()
         if suite.declared > suite.found:
-            self._note(
-                "missing-failures",
-                f"{suite.where}: suite {suite.name!r} declares {suite.declared} failures and "
-                f"errors, its cases hold {suite.found}",
+            words = (
+                f"{suite.title} declares {suite.declared} failures and errors, "
+                f"but its cases hold {suite.found}"
             )
+            self._note("missing-failures", f"{suite.where}: {words}")
         if self._suites:
             self._suites[-1].found += suite.found
 

@@ -86,7 +86,7 @@ def cause(error: expat.ExpatError | UnicodeDecodeError) -> str:
     """What was probably the matter, in words."""
     if isinstance(error, UnicodeDecodeError):
         return _OTHER_ENCODING
-    if (error.lineno, error.offset) == (1, 0):
-        return "it is not XML"
     words = expat.ErrorString(error.code) or "unknown error"
+    if words == expat.errors.XML_ERROR_INVALID_TOKEN and (error.lineno, error.offset) == (1, 0):
+        return "it is not XML"
     return _CAUSES.get(words, f"it is not well-formed XML ({words})")
