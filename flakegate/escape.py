@@ -57,7 +57,7 @@ def json_text(document: str) -> str:
 
 def markdown(text: str) -> str:
     """One line of plain text for GitHub's or GitLab's Markdown, table cells included."""
-    text = _REFERENCE.sub(rf"\g<0>{_BREAK}", visible(text)).translate(_MARKUP)
+    text = _REFERENCE.sub(rf"\g<0>{_BREAK}", visible(text).strip()).translate(_MARKUP)
     return _BLOCK_START.sub(_not_a_block, text)
 
 

@@ -47,9 +47,10 @@ def markdown(summary: Summary, load: Load) -> str:
     """
     environment = _environment(load, escape.markdown)
     environment.filters.update(
-        code=lambda text: Raw(escape.code(wording.clip(str(text), _NAME))),
+        code=lambda text: Raw(escape.code(_name(text))),
         fence=lambda text: Raw(escape.fence(_head(text))),
         link=_link,
+        tight=lambda text: Raw(escape.markdown(text).replace(" ", "&nbsp;")),
     )
     template = environment.get_template("summary.md.j2")
     text = ""
@@ -111,7 +112,7 @@ def counted(summary: Summary) -> str:
 def _is_plain(summary: Summary) -> bool:
     """Whether there is nothing to tell but counts."""
     verdict = summary.verdict
-    told = summary.warnings or summary.plan or summary.applied
+    told = summary.warnings or summary.changes or summary.trouble or summary.held
     return verdict is not None and verdict.verdict == "pass" and not verdict.failures and not told
 
 
@@ -119,6 +120,8 @@ def _plain(summary: Summary, paint: Callable[..., Raw]) -> str:
     lines = [paint(head(summary), "dim"), "", f"  {'reports':<9}  {counted(summary)}"]
     if summary.recorded:
         lines.append(f"  {'recorded':<9}  {escape.terminal(summary.recorded)}")
+    if summary.plan:
+        lines.append(f"  {'plan':<9}  nothing to change")
     reply = answer(summary)
     return "\n".join([*lines, "", paint(reply.line, reply.colour), ""])
 
@@ -147,7 +150,7 @@ def _environment(load: Load, escaped: Callable[[str], str]) -> Environment:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return f"{value:,}"
-        return escaped(wording.clip(str(value), _TEXT))
+        return escaped(wording.clip(escape.visible(str(value)), _TEXT))
 
     environment = jinja2.Environment(  # noqa: S701 - escaped by finalize, for the medium at hand
         loader=jinja2.FunctionLoader(load),
@@ -160,8 +163,8 @@ def _environment(load: Load, escaped: Callable[[str], str]) -> Environment:
     environment.filters.update(
         raw=Raw,
         count=wording.count,
-        title=lambda case: wording.clip(wording.title(case), _NAME),
-        place=lambda case: wording.clip(wording.place(case), _NAME),
+        title=wording.title,
+        place=wording.place,
         figures=wording.figures,
         cause=wording.cause,
         since=wording.since,
@@ -204,10 +207,14 @@ def _columns(text: str) -> int:
     )
 
 
+def _name(text: object) -> str:
+    return wording.clip(escape.terminal(str(text)), _NAME)
+
+
 def _pad(text: object, among: Sequence[object]) -> Raw:
     """Pads to the widest of a column, within reason."""
-    shown = escape.terminal(str(text))
-    widest = max((_columns(escape.terminal(str(each))) for each in among), default=0)
+    shown = _name(text)
+    widest = max((_columns(_name(each)) for each in among), default=0)
     return Raw(shown + " " * max(0, min(widest, _WIDEST) - _columns(shown)))
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from flakegate.policy.plan import Plan
 
 
+_FEW = 10  # failures that can still be looked at one by one
+
+
 class Applied(Protocol):
     """What came of the changes, as `flakegate.apply` reports it."""
 
@@ -124,18 +127,26 @@ def steps(summary: Summary) -> tuple[Step, ...]:
     if summary.verdict is not None and summary.verdict.verdict == "incomplete":
         return about_evidence(summary.verdict.evidence)
     found = about_failures(summary.blocked, keeps_history=summary.keeps_history)
+    if summary.verdict and _like_an_outage(len(summary.blocked), summary.verdict.totals.tests):
+        text = "Look for one cause first: that many failures at once are rarely flaky tests."
+        found = (Step(text=text), *found)
     if summary.trouble:
-        found += (
-            Step(text="Plan again, which reads the states anew:", command="flakegate plan"),
-            Step(text="then make what is still to be made:", command="flakegate apply"),
-        )
+        text = "Plan and apply again; states are read anew, and what is made stays made:"
+        found += (Step(text=text, command="flakegate apply"),)
     if summary.held:
         text = (
             "See what broke before raising the limit in the policy: that many tests at once are"
             " more often an outage than flaky."
         )
         found += (Step(text=text),)
+    elif summary.changes and not (summary.verdict or summary.applied or summary.not_applied):
+        found += (Step(text="To make these changes:", command="flakegate apply"),)
     return found
+
+
+def _like_an_outage(failures: int, tests: int) -> bool:
+    """The store calls a run in which more than a tenth of the tests fail an outage, too."""
+    return failures > max(_FEW, tests / 10)
 
 
 def _doubt(title: str, line: str) -> Answer:
