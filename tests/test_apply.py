@@ -194,7 +194,7 @@ def test_a_result_that_cannot_be_recorded_stops_and_is_still_reported(journal: J
     applied = apply(MOVES, update=update, journal=journal, batch_size=3)
     assert (ids(applied.done), ids(applied.not_sent)) == ("abc", "defg")
     assert applied.error is not None
-    assert "cannot be written" in applied.error.message
+    assert "batch 1 of 3 (3 from a): the journal" in applied.error.message
     assert applied.exit_code == ExitCode.PARTIAL
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -20,17 +21,17 @@ from flakegate.model import State, Transition, UpdateResult
 
 NOW = 1_795_176_000.0  # 2026-11-20T12:00:00Z
 DAY = 86_400.0
+BATCHES = itertools.count()
 
 
 def journal_at(path: Path, now: float = NOW, run: str = "github:acme/shop:1:1:test:0") -> Journal:
-    names = iter(range(1000))
     return Journal(
         path=path,
         run=run,
         backend="datadog",
         repository="github.com/acme/shop",
         clock=lambda: now,
-        token=lambda: f"{run}/{now}/{next(names)}",
+        token=lambda: f"batch-{next(BATCHES)}-{os.getpid()}",
     )
 
 

@@ -77,7 +77,7 @@ def test_only_the_states_asked_for_of_this_repository_in_the_order_of_ids(
 ) -> None:
     fake.tests = [
         flaky("c"), flaky("a", state="quarantined"), flaky("b", state="fixed"), flaky("d"),
-        flaky("B"),
+        flaky("B", name="test_z"),
     ]  # fmt: skip
     fake.elsewhere = {"d": "github.com/acme/other"}
     with Opened(fake) as opened:
