@@ -7,12 +7,14 @@ order of their identities, grouped by file and suite; durations are kept of fail
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import math
 import re
 import zlib
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,6 +37,7 @@ _GZIP = 31  # zlib's word for a gzip wrapper with the largest window
 # GitHub's merge queue tests `gh-readonly-queue/<target>/pr-<number>-<sha>`.
 _QUEUE_BRANCH = re.compile(r"gh-readonly-queue/(.+)/pr-[^/]*")
 _WORST_FIRST = (Outcome.ERROR, Outcome.FAILURE, Outcome.PASSED, Outcome.SKIPPED)
+_PASSED = (Outcome.PASSED,)
 _LETTERS = {
     Outcome.PASSED: "p",
     Outcome.FAILURE: "f",
@@ -219,10 +222,13 @@ class _Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run: msgspec.Raw
 
 
-class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """tests: (module, source file, suite, names). Their outcomes follow in that order of tests.
+_Table = list[tuple[str, str, str, list[str]]]  # module, source file, suite, names
 
-    other: those that did more than pass: (place in that order, letters, duration, message).
+
+class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """tests: a _Table. other: of the tests that did more than pass, in the table's order.
+
+    Each of these is (place in that order, a letter for each attempt, duration, message).
     """
 
     key: str
@@ -236,13 +242,14 @@ class _Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pull_request: str | None
     fork: bool
     at: float
-    tests: list[tuple[str, str, str, list[str]]]
+    tests: msgspec.Raw
     other: list[tuple[int, str, float | None, str | None]]
 
 
 def _encode_run(record: RunRecord) -> bytes:
     results = sorted(record.results, key=lambda result: _key(result.identity))
-    groups = itertools.groupby((_key(result.identity) for result in results), lambda key: key[:3])
+    groups = itertools.groupby((_key(result.identity) for result in results), itemgetter(0, 1, 2))
+    table = [(*group, [key[3] for key in keys]) for group, keys in groups]
     return msgspec.json.encode(
         _Run(
             key=record.key,
@@ -256,11 +263,11 @@ def _encode_run(record: RunRecord) -> bytes:
             pull_request=record.pull_request,
             fork=record.fork,
             at=float(record.at),
-            tests=[(*group, [key[3] for key in keys]) for group, keys in groups],
+            tests=msgspec.Raw(msgspec.json.encode(table)),
             other=[
                 (place, encode_attempts(result.attempts), result.duration, result.message)
                 for place, result in enumerate(results)
-                if result.attempts != (Outcome.PASSED,)
+                if result.attempts != _PASSED
             ],
         )
     )
@@ -277,20 +284,12 @@ def _checked(shard: _Shard) -> RunRecord:
     if _hex(raw) != shard.sha256:
         raise ValueError("its digest is another: it was altered")
     run = msgspec.json.decode(raw, type=_Run)
-    identities = [
-        Identity(module=module, suite=suite, name=name, source_file=source_file)
-        for module, source_file, suite, names in run.tests
-        for name in names
-    ]
-    if len(set(identities)) != len(identities):
-        raise ValueError("it holds a test twice")
-    passed = (Outcome.PASSED,)
-    results = [TestRecord(identity=identity, attempts=passed) for identity in identities]
+    results = list(_all_passed(bytes(run.tests)))
     for place, letters, duration, message in run.other:
         if not 0 <= place < len(results) or not letters or not set(letters) <= set(_OUTCOMES):
             raise ValueError("it holds an outcome that does not exist")
         results[place] = TestRecord(
-            identity=identities[place],
+            identity=results[place].identity,
             attempts=tuple(_OUTCOMES[letter] for letter in letters),
             duration=duration,
             message=message,
@@ -309,6 +308,22 @@ def _checked(shard: _Shard) -> RunRecord:
         results=tuple(results),
         queued=run.queued,
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _all_passed(table: bytes) -> tuple[TestRecord, ...]:
+    """Of each test in the table a pass. Most jobs run the same tests, so they share these values.
+
+    Raises ValueError, in words, for what an honest table cannot hold.
+    """
+    identities = [
+        Identity(module=module, suite=suite, name=name, source_file=source_file)
+        for module, source_file, suite, names in msgspec.json.decode(table, type=_Table)
+        for name in names
+    ]
+    if len(set(identities)) != len(identities):
+        raise ValueError("it holds a test twice")
+    return tuple(TestRecord(identity=identity, attempts=_PASSED) for identity in identities)
 
 
 def _inflate(data: bytes, name: str) -> bytes:

@@ -104,7 +104,7 @@ def _add_bases(
         .where(nonpass.c.attempts.not_like("%p%"))
         .group_by(nonpass.c.test, runs.c.leg)
     )
-    for test, leg, at in connection.execute(broken).tuples():
+    for test, leg, at in connection.execute(broken):
         seen[test].append(
             Seen(at=at, failed=True, passed=False, commit=None, leg=leg, branch=None,
                  is_default=True)
@@ -146,7 +146,7 @@ def _add_passes(
         .join(runs, runs.c.id == nonpass.c.run)
         .where(nonpass.c.test.in_(list(numbers)), where)
     )
-    failed = set(connection.execute(failures).tuples())
+    failed = set(connection.execute(failures))
     bitmaps = select(manifests.c.id, manifests.c.bits).where(
         manifests.c.id.in_(select(runs.c.manifest).where(where))
     )

@@ -7,39 +7,44 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from flakegate.backends.store import bitmap, evidence, states
 from flakegate.backends.store.detection import detect, is_outage
+from flakegate.backends.store.numbering import made_repository_row, places
 from flakegate.backends.store.schema import (
     flaky,
     latest,
     manifests,
+    new_row,
     nonpass,
-    repositories,
     runs,
     state_log,
     tests,
 )
-from flakegate.identity import test_id
 from flakegate.junit import Outcome
 from flakegate.model import State
 from flakegate.record import digest, encode_attempts
 
 if TYPE_CHECKING:
-    from collections import defaultdict
-    from collections.abc import Iterator, Sequence
-
     from sqlalchemy import Connection
 
-    from flakegate.model import Identity
+    from flakegate.backends.store.numbering import Places
     from flakegate.record import RunRecord, TestRecord
 
-    # Of each repository the tests known so far: their row, and their number in the bitmaps.
-    Known = defaultdict[str, dict[Identity, tuple[int, int]]]
 
-CHUNK = 500  # values in one IN (…)
+_PASSED = (Outcome.PASSED,)
 _SKIPPED = (Outcome.SKIPPED,)
+
+_BEFORE = select(runs.c.digest, runs.c.infra).where(runs.c.key == bindparam("key"))
+_MANIFEST = select(manifests.c.id).where(manifests.c.hash == bindparam("hash"))
+_LATEST = select(latest).where(latest.c.test.in_(bindparam("tests", expanding=True)))
+_NEWER = latest.update().where(latest.c.test == bindparam("row"))
+_FLAKY = (
+    select(flaky, state_log.c.at.label("since"))
+    .join(state_log, state_log.c.id == flaky.c.entry)
+    .where(flaky.c.test.in_(bindparam("tests", expanding=True)))
+)
 
 
 class Fate(str, Enum):
@@ -76,50 +81,30 @@ class Recorded:
 
 
 def record_run(
-    connection: Connection, record: RunRecord, *, pipeline: str | None, known: Known
+    connection: Connection, record: RunRecord, *, pipeline: str | None, known: Places
 ) -> RecordedRun:
-    """Records one run, once. pipeline: the CI run that does so. known: grows by its tests."""
+    """Records one run, once. pipeline: the CI run that does so.
+
+    known: what is known of its repository's tests so far; grows.
+    """
     content = digest(record)
-    before = connection.execute(
-        select(runs.c.digest, runs.c.infra).where(runs.c.key == record.key)
-    ).first()
+    before = connection.execute(_BEFORE, {"key": record.key}).first()
     if before is not None:
         return _again(record.key, same=before.digest == content, infra=before.infra)
-    repository = repository_row(connection, record.repository)
-    if repository is None:
-        added = repositories.insert().values(name=record.repository)
-        repository = _new_id(connection.execute(added).inserted_primary_key)
-    tests_of = _tests(connection, repository, record, known[record.repository])
-    ran = dict(tests_of[each.identity] for each in record.results if each.attempts != _SKIPPED)
-    failed = {tests_of[each.identity][0]: each for each in record.results if each.failed}
+    repository = made_repository_row(connection, record.repository)
+    tests_of = places(connection, repository, record, known)
+    ran = dict(tests_of)
+    failed: dict[int, TestRecord] = {}
+    for (test, _), each in zip(tests_of, record.results, strict=True):
+        if each.attempts == _SKIPPED:
+            del ran[test]
+        elif each.attempts != _PASSED and each.failed:
+            failed[test] = each
     infra = is_outage(len(failed), len(ran))
-    added = runs.insert().values(
-        repository=repository,
-        key=record.key,
-        digest=content,
-        pipeline=record.pipeline,
-        leg=record.leg,
-        commit_sha=record.commit,
-        branch=record.branch,
-        pull_request=record.pull_request,
-        is_default=record.is_default,
-        queued=record.queued,
-        fork=record.fork,
-        at=record.at,
-        n_failed=len(failed),
-        n_total=len(ran),
-        infra=infra,
-        manifest=_manifest(connection, bitmap.pack(list(ran.values()))),
-    )
-    run = _new_id(connection.execute(added).inserted_primary_key)
-    if failed:
-        connection.execute(
-            nonpass.insert(),
-            [
-                {"run": run, "test": test, "attempts": encode_attempts(each.attempts)}
-                for test, each in sorted(failed.items())
-            ],
-        )
+    values = {"repository": repository, "digest": content, "infra": infra}
+    values["manifest"] = _manifest(connection, bitmap.pack(list(ran.values())))
+    values |= {"n_failed": len(failed), "n_total": len(ran)}
+    _add_run(connection, record, values, failed)
     if infra:
         return RecordedRun(key=record.key, fate=Fate.NEW, infra=True)
     _keep_latest(connection, record, failed)
@@ -136,13 +121,6 @@ def record_run(
     return RecordedRun(key=record.key, fate=Fate.NEW, detected=detected)
 
 
-def repository_row(connection: Connection, name: str) -> int | None:
-    """The row of a repository, None if nothing of it was recorded."""
-    return connection.execute(
-        select(repositories.c.id).where(repositories.c.name == name)
-    ).scalar_one_or_none()
-
-
 def _again(key: str, *, same: bool, infra: bool) -> RecordedRun:
     if same:
         return RecordedRun(key=key, fate=Fate.KNOWN, infra=infra)
@@ -153,105 +131,69 @@ def _again(key: str, *, same: bool, infra: bool) -> RecordedRun:
     return RecordedRun(key=key, fate=Fate.REFUSED, infra=infra, reason=reason)
 
 
-def _new_id(key: Sequence[int] | None) -> int:
-    assert key is not None  # noqa: S101 - an INSERT of one row always gives its key
-    return key[0]
-
-
-def _tests(
+def _add_run(
     connection: Connection,
-    repository: int,
     record: RunRecord,
-    known: dict[Identity, tuple[int, int]],
-) -> dict[Identity, tuple[int, int]]:
-    """Row and number of every test of this run, those made now that were never seen."""
-    missing = {
-        test_id(record.repository, each.identity): each.identity
-        for each in record.results
-        if each.identity not in known
+    values: dict[str, object],
+    failed: dict[int, TestRecord],
+) -> None:
+    """values: what the columns hold that are not the record's own."""
+    values |= {
+        "key": record.key,
+        "pipeline": record.pipeline,
+        "leg": record.leg,
+        "commit_sha": record.commit,
+        "branch": record.branch,
+        "pull_request": record.pull_request,
+        "is_default": record.is_default,
+        "queued": record.queued,
+        "fork": record.fork,
+        "at": record.at,
     }
-    if not missing:
-        return known
-    _look_up(connection, missing, known)
-    # Sorted, so that writers that run side by side would take their locks in one order.
-    new = sorted(key for key, identity in missing.items() if identity not in known)
-    if new:
-        highest = func.coalesce(func.max(tests.c.number), -1)
-        first = (
-            1
-            + connection.execute(
-                select(highest).where(tests.c.repository == repository)
-            ).scalar_one()
-        )
+    run = new_row(connection, runs, values)
+    if failed:
         connection.execute(
-            tests.insert(),
+            nonpass.insert(),
             [
-                {
-                    "repository": repository,
-                    "number": number,
-                    "key": key,
-                    "module": missing[key].module,
-                    "suite": missing[key].suite,
-                    "name": missing[key].name,
-                    "source_file": missing[key].source_file,
-                }
-                for number, key in enumerate(new, first)
+                {"run": run, "test": test, "attempts": encode_attempts(each.attempts)}
+                for test, each in sorted(failed.items())
             ],
         )
-        _look_up(connection, {key: missing[key] for key in new}, known)
-    return known
-
-
-def _look_up(
-    connection: Connection, wanted: dict[str, Identity], known: dict[Identity, tuple[int, int]]
-) -> None:
-    for keys in in_chunks(sorted(wanted)):
-        found = select(tests.c.key, tests.c.id, tests.c.number).where(tests.c.key.in_(keys))
-        for key, row, number in connection.execute(found).tuples():
-            known[wanted[key]] = (row, number)
-
-
-def in_chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Few enough for one IN (…)."""
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 def _manifest(connection: Connection, bits: bytes) -> int:
     content = hashlib.sha256(bits).digest()[:16]
-    found = select(manifests.c.id).where(manifests.c.hash == content)
-    if (row := connection.execute(found).scalar_one_or_none()) is not None:
+    row = connection.execute(_MANIFEST, {"hash": content}).scalar_one_or_none()
+    if row is not None:
         return int(row)
-    added = manifests.insert().values(hash=content, bits=bitmap.compress(bits))
-    return _new_id(connection.execute(added).inserted_primary_key)
+    return new_row(connection, manifests, {"hash": content, "bits": bitmap.compress(bits)})
 
 
 def _keep_latest(connection: Connection, record: RunRecord, failed: dict[int, TestRecord]) -> None:
-    """Keeps when and where each test last failed; words and duration of the last that had any."""
+    """Keeps when and where each test last failed; words and duration of the last that had any.
+
+    Not a fork's words: a rule may ask for them.
+    """
     if not failed:
         return
-    found = select(latest).where(latest.c.test.in_(list(failed)))
-    before = {row.test: row for row in connection.execute(found)}
+    before = {row.test: row for row in connection.execute(_LATEST, {"tests": list(failed)})}
     new, newer = [], []
     for test, each in sorted(failed.items()):
         row = before.get(test)
+        duration, message = (None, None) if record.fork else (each.duration, each.message)
+        if row is not None:
+            duration = row.duration if duration is None else duration
+            message = message or row.message
         values = {"at": record.at, "branch": record.branch}
+        values |= {"duration": duration, "message": message}
         if row is None:
-            new.append({"test": test, **values, "duration": each.duration, "message": each.message})
+            new.append({"test": test, **values})
         elif row.at <= record.at:
-            duration = row.duration if each.duration is None else each.duration
-            newer.append(
-                {
-                    "row": test,
-                    **values,
-                    "duration": duration,
-                    "message": each.message or row.message,
-                }
-            )
+            newer.append({"row": test, **values})
     if new:
         connection.execute(latest.insert(), new)
     if newer:
-        connection.execute(latest.update().where(latest.c.test == bindparam("row")), newer)
+        connection.execute(_NEWER, newer)
 
 
 def _detect(connection: Connection, run: evidence.NewRun, pipeline: str | None) -> tuple[str, ...]:
@@ -259,12 +201,7 @@ def _detect(connection: Connection, run: evidence.NewRun, pipeline: str | None) 
     concerned = evidence.concerned(connection, run)
     if not concerned:
         return ()
-    rows = (
-        select(flaky, state_log.c.at.label("since"))
-        .join(state_log, state_log.c.id == flaky.c.entry)
-        .where(flaky.c.test.in_(list(concerned)))
-    )
-    known = {row.test: row for row in connection.execute(rows)}
+    known = {row.test: row for row in connection.execute(_FLAKY, {"tests": list(concerned)})}
     for test, row in known.items():
         first = row.first_flaked_at
         # Known already, and from earlier than anything this run can add.
@@ -299,5 +236,7 @@ def _detect(connection: Connection, run: evidence.NewRun, pipeline: str | None) 
                 .where(flaky.c.test == test)
                 .values(first_flaked_at=flake.first.at, first_flaked_branch=flake.first.branch)
             )
+    if not detected:
+        return ()
     keys = select(tests.c.key).where(tests.c.id.in_(detected)).order_by(tests.c.key)
     return tuple(connection.execute(keys).scalars())

@@ -24,7 +24,9 @@ from sqlalchemy import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection, Row
     from typing_extensions import Unpack
 
     AnyRow = Row[Unpack[tuple[Any, ...]]]
@@ -73,7 +75,7 @@ manifests = Table(
     Column("bits", LargeBinary, nullable=False),
 )
 
-# n_total: tests that ran, skips left out. infra: an outage, left out of everything.
+# n_total: tests that ran, without skips. infra: an outage, left out of everything.
 runs = Table(
     "runs",
     METADATA,
@@ -147,3 +149,10 @@ flaky = Table(
     Column("first_flaked_at", Float),
     Column("first_flaked_branch", String),
 )
+
+
+def new_row(connection: Connection, table: Table, values: Mapping[str, object]) -> int:
+    """Inserts one row; its id."""
+    key = connection.execute(table.insert(), values).inserted_primary_key
+    assert key is not None  # noqa: S101 - an INSERT of one row always gives its key
+    return int(key[0])

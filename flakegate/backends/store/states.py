@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, not_, select
 
-from flakegate.backends.store.schema import flaky, nonpass, runs, state_log, tests
+from flakegate.backends.store.schema import flaky, new_row, nonpass, runs, state_log, tests
 from flakegate.model import State, StateCause
 
 if TYPE_CHECKING:
@@ -50,21 +50,19 @@ class Standing:
 def change(connection: Connection, change: Change) -> None:
     """Writes the log, and makes the test flaky where it was not."""
     newest = connection.execute(select(func.max(runs.c.id))).scalar_one()
-    entry = connection.execute(
-        state_log.insert().values(
-            test=change.test,
-            from_state=change.from_state and change.from_state.value,
-            to_state=change.to_state.value,
-            at=change.at,
-            rule=change.rule,
-            actor=change.actor,
-            reason=change.reason,
-            pipeline=change.pipeline,
-            last_run=newest or 0,
-        )
-    ).inserted_primary_key
-    assert entry is not None  # noqa: S101 - an INSERT of one row always gives its key
-    values = {"state": change.to_state.value, "entry": entry[0]}
+    logged = {
+        "test": change.test,
+        "from_state": change.from_state and change.from_state.value,
+        "to_state": change.to_state.value,
+        "at": change.at,
+        "rule": change.rule,
+        "actor": change.actor,
+        "reason": change.reason,
+        "pipeline": change.pipeline,
+        "last_run": newest or 0,
+    }
+    entry = new_row(connection, state_log, logged)
+    values = {"state": change.to_state.value, "entry": entry}
     if change.from_state is None:
         connection.execute(flaky.insert().values(test=change.test, **values))
     else:
@@ -108,7 +106,7 @@ def seen_by(
         .where(nonpass.c.test.in_(list(standing)), runs.c.pipeline == pipeline)
         .group_by(nonpass.c.test)
     )
-    own = dict(connection.execute(failed).tuples().all())
+    own = dict(connection.execute(failed).all())
     log: dict[int, list[AnyRow]] = defaultdict(list)
     entries = (
         select(state_log.c.test, state_log.c.last_run, *_ENTRY)

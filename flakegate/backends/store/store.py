@@ -13,12 +13,11 @@ from sqlalchemy import select
 
 from flakegate.backends.store import figures, states
 from flakegate.backends.store.database import PATIENCE, Database, open_database
+from flakegate.backends.store.numbering import in_chunks, repository_row
 from flakegate.backends.store.recording import (
     Recorded,
     RecordedRun,
-    in_chunks,
     record_run,
-    repository_row,
 )
 from flakegate.backends.store.schema import flaky, latest, tests
 from flakegate.errors import BackendError
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from flakegate.backends.base import Progress
-    from flakegate.backends.store.recording import Known
+    from flakegate.backends.store.numbering import Places
     from flakegate.backends.store.schema import AnyRow
     from flakegate.model import Transition
     from flakegate.record import RunRecord
@@ -135,13 +134,18 @@ class Store:
         BackendError where the file cannot be written; what it says was recorded before, stays.
         """
         order = sorted(range(len(records)), key=lambda i: (records[i].at, records[i].key))
-        known: Known = defaultdict(dict)
+        known: dict[str, Places] = defaultdict(dict)
         fates: dict[int, RecordedRun] = {}
         for start in range(0, len(order), CHUNK):
             try:
                 with self.database.writing() as connection:
                     done = {
-                        i: record_run(connection, records[i], pipeline=self.pipeline, known=known)
+                        i: record_run(
+                            connection,
+                            records[i],
+                            pipeline=self.pipeline,
+                            known=known[records[i].repository],
+                        )
                         for i in order[start : start + CHUNK]
                     }
             except BackendError as error:
