@@ -144,6 +144,7 @@ class _Open:
 
     start: int
     is_mapping: bool
+    refused: bool
     items: list[Node] = field(default_factory=list)
     entries: list[tuple[Scalar, Node]] = field(default_factory=list)
     keys: dict[str, Scalar] = field(default_factory=dict)
@@ -194,7 +195,9 @@ class _Tree:
             self._source.error("anchors are not allowed in a policy", start, end, hint)
         tagged = getattr(event, "tag", None) is not None
         if tagged:
+            is_word = str(getattr(event, "tag", "")).startswith("!")
             hint = "write `not` for `!`, or put quotes around the value"
+            hint = hint if is_word else "remove it: the policy knows what each value is"
             self._source.error("a value that begins with `!` is a YAML tag", start, end, hint)
         if isinstance(event, yaml.ScalarEvent):
             style: str = event.style or ""
@@ -203,7 +206,7 @@ class _Tree:
             self._put(Refused(start=start, end=end) if tagged else scalar)
         else:
             is_mapping = isinstance(event, yaml.MappingStartEvent)
-            self._open.append(_Open(start=start, is_mapping=is_mapping))
+            self._open.append(_Open(start=start, is_mapping=is_mapping, refused=tagged))
 
     def _suspect(self, scalar: Scalar) -> None:
         """Remembers a scalar that may have swallowed, or lost, what follows it."""
@@ -211,11 +214,15 @@ class _Tree:
         if scalar.style in ("'", '"') and first != last:
             self.suspect = f"the quote that opens on line {first} closes only on line {last}"
         elif scalar.text.count('"') % 2 and comment_after(self._source, scalar) is not None:
-            self.suspect = f"on line {last} ` #` began a comment in the middle of a quoted text"
+            self.suspect = (
+                f"on line {last} ` #` began a comment in the middle of a text: quote all of it"
+            )
 
     def _close(self, end: int) -> None:
         done = self._open.pop()
-        if done.is_mapping:
+        if done.refused:
+            self._put(Refused(start=done.start, end=end))
+        elif done.is_mapping:
             self._put(Mapping(entries=tuple(done.entries), start=done.start, end=end))
         else:
             self._put(Items(items=tuple(done.items), start=done.start, end=end))

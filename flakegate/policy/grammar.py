@@ -38,6 +38,7 @@ COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 MAX_DEPTH = 50
 MAX_LENGTH = 50_000
 MAX_GLOB = 1_000
+MAX_FLAWS = 20
 _CONSTANTS = frozenset({"true", "false", "null", "none"})
 
 
@@ -237,7 +238,7 @@ class _Reader:
         negated = self._take("not")
         op = self._token
         if not self._take("in"):
-            hint = f"write `not {operand.field} …`" if self._is("has") else None
+            hint = f"write `not {operand.field} has …`" if self._is("has") else None
             self._stop("expected `in` after `not`", hint=hint)
         self._only(field, op, None)
         self._expect("[", "after `in`: write `in [a, b]`")
@@ -272,6 +273,8 @@ class _Reader:
             self._stop(f"expected `{mark}` {where}")
 
     def _note(self, message: str, token: Token, hint: str | None = None) -> None:
+        if len(self.flaws) >= MAX_FLAWS:
+            raise _Stop
         self.flaws.append(Flaw(message=message, start=token.start, end=token.end, hint=hint))
 
     def _stop(self, message: str, token: Token | None = None, hint: str | None = None) -> NoReturn:

@@ -36,7 +36,9 @@ FROM = {
 _SMALLEST = "version: 1 and rules: [{id: noisy, to: quarantined, when: failure_rate > 20%}]"
 _MAX_ID = 100
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ def _decode(data: bytes, name: str) -> Source:
         return source
     strange = _UNPRINTABLE.search(source.text)
     if strange:
-        message = f"the control character U+{ord(strange[0]):04X} has no place in a policy"
+        message = f"the invisible character U+{ord(strange[0]):04X} has no place in a policy"
         source.error(message, strange.start(), strange.end(), "remove it")
     return source
 
@@ -94,7 +96,7 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
     version = top.scalar("version")
     if version and version.text != VERSION:
         hint = f"write `version: {VERSION}`"
-        top.wrong(version, "version", f"is `{VERSION}`, the one this flakegate reads", hint)
+        top.wrong(version, "version", f"`{VERSION}`, the one this flakegate reads", hint)
     backend = settings.backend(top)
     policy = Policy(
         name=name,
@@ -156,7 +158,7 @@ def _date(section: Section) -> date | None:
             return date.fromisoformat(scalar.text)
     except ValueError:
         pass
-    section.wrong(scalar, "until", "is a date", "write for example `2027-03-31`")
+    section.wrong(scalar, "until", "a date", "write for example `2027-03-31`")
     return None
 
 

@@ -83,8 +83,9 @@ class Scanned:
 
 
 def clip(written: str) -> str:
-    """What a message repeats of the input: a reader needs no more, and a hostile file gets none."""
-    return written if len(written) <= MAX_SHOWN else written[: MAX_SHOWN - 1] + "…"
+    """What a message repeats of the input: short, and without characters that a screen obeys."""
+    short = written if len(written) <= MAX_SHOWN else written[: MAX_SHOWN - 1] + "…"
+    return "".join(char if char.isprintable() else "\ufffd" for char in short)
 
 
 def scan(text: str) -> Scanned:
@@ -179,8 +180,8 @@ def _slip(found: re.Match[str], flaws: list[Flaw]) -> Token:
 def _foreign(found: re.Match[str]) -> Flaw:
     """A run of characters outside ASCII: most likely look-alikes that an editor put there."""
     run = clip(found[0])
-    first = unicodedata.name(run[0], f"U+{ord(run[0]):04X}")
-    plain = "".join(_plain(char) for char in run.translate(_LOOK_ALIKES))
+    first = unicodedata.name(found[0][0], f"U+{ord(found[0][0]):04X}")
+    plain = "".join(_plain(char) for char in found[0][:MAX_SHOWN].translate(_LOOK_ALIKES))
     message = f"`{run}` is {first}, which only looks like part of the language"
     if not plain:
         return _flaw(f"an invisible character: {first}", found, "remove it")

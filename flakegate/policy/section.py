@@ -36,7 +36,7 @@ class Section:
         for key, _ in self._mapping.entries if self._mapping else ():
             if key.text not in keys and not source.full:
                 where = f"in `{name}`" if name else "at the top of the policy"
-                close = did_you_mean(key.text, keys) or f"known here: {', '.join(keys)}"
+                close = did_you_mean(key.text, keys, 0.75) or f"known here: {', '.join(keys)}"
                 message = f"unknown key `{clip(key.text)}` {where}"
                 source.error(message, key.start, key.end, close)
 
@@ -90,7 +90,7 @@ class Section:
             return None
         text = scalar.text.strip()
         if not text.isprintable():
-            self.wrong(scalar, key, "is one line of text", None)
+            self.wrong(scalar, key, "one line of text", None)
             return None
         return text
 
@@ -104,7 +104,7 @@ class Section:
         if scalar.text in words:
             return scalar.text
         hint = did_you_mean(scalar.text, words)
-        self.wrong(scalar, key, f"is one of {', '.join(words)}", hint)
+        self.wrong(scalar, key, f"one of {', '.join(words)}", hint)
         return None
 
     def truth(self, key: str) -> bool:
@@ -121,7 +121,7 @@ class Section:
         """The scalar as a whole number within bounds, else None."""
         if _WHOLE.fullmatch(scalar.text) and least <= int(scalar.text) <= most:
             return int(scalar.text)
-        self.wrong(scalar, key, f"is a whole number from {least} to {most}", None)
+        self.wrong(scalar, key, f"a whole number from {least} to {most}", None)
         return None
 
     def duration(self, key: str, default: float | None) -> float | None:
@@ -135,12 +135,12 @@ class Section:
         if scalar.text == "0":
             return 0.0
         hint = "write for example `90s`, `15m`, `2h`, `14d` or `2w`"
-        self.wrong(scalar, key, "is a duration", hint)
+        self.wrong(scalar, key, "a duration", hint)
         return default
 
     def wrong(self, scalar: Scalar, key: str, what: str, hint: str | None) -> None:
         """Notes that the value of a key is not what it should be."""
-        message = f"`{self.path(key)}` {what}, not `{clip(scalar.text.strip())}`"
+        message = f"`{self.path(key)}` must be {what}, not `{clip(scalar.text.strip())}`"
         self.source.error(message, scalar.start, scalar.end, hint)
 
     def _shape(self, node: Node, what: str, wanted: str, hint: str | None) -> None:
@@ -149,4 +149,4 @@ class Section:
         empty = isinstance(node, Scalar) and not node.text
         found = "nothing" if empty else _SHAPES[type(node)]
         end = node.end if isinstance(node, Scalar) else node.start + 1
-        self.source.error(f"{what} is {wanted}, not {found}", node.start, end, hint)
+        self.source.error(f"{what} must be {wanted}, not {found}", node.start, end, hint)

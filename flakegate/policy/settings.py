@@ -68,13 +68,13 @@ def _bound(section: Section, scalar: Scalar) -> tuple[float | None, bool]:
     """`max_quarantined`: a count, or a percentage (True)."""
     share = _SHARE.fullmatch(scalar.text)
     if share is None and not scalar.text.isdecimal():
-        what = "is a count or a percentage of the suite"
+        what = "a count or a percentage of the suite"
         section.wrong(scalar, "max_quarantined", what, "write for example `50` or `5%`")
         return None, False
     if share is None:
         return section.whole("max_quarantined", 0), False
     if float(share[1]) > _WHOLE_SHARE:
-        section.wrong(scalar, "max_quarantined", "is at most `100%`", None)
+        section.wrong(scalar, "max_quarantined", "at most `100%`", None)
     return float(share[1]), True
 
 
@@ -128,7 +128,7 @@ def _report(source: Source, node: Node, number: int) -> ReportSettings | None:
     base_dir = section.scalar("base_dir")
     if base_dir is not None and not _is_inside(base_dir.text):
         hint = "write it relative to the root of the repository, with `/`, without `..`"
-        section.wrong(base_dir, "base_dir", "is a folder of the repository", hint)
+        section.wrong(base_dir, "base_dir", "a folder of the repository", hint)
     attempts = section.truth("attempts")
     if paths is None:
         return None
@@ -156,6 +156,8 @@ def rate_from(policy: Section) -> str:
 def state_words(section: Section, key: str) -> list[Scalar]:
     """The values below a key that holds one state or a list of them."""
     node = section.get(key)
+    if isinstance(node, Items) and not node.items:
+        section.source.error(f"`{section.path(key)}` is empty", node.start, node.end)
     nodes = node.items if isinstance(node, Items) else (node,) if node else ()
     scalars = [section.single(each, section.path(key)) for each in nodes]
     return [scalar for scalar in scalars if scalar is not None]

@@ -50,7 +50,7 @@ _SLIPS: tuple[tuple[re.Pattern[str], bool, str, str | None], ...] = (
         re.compile("flow .*',' or"),
         False,
         "expected `,` or the end of what the bracket on line {line} opens",
-        "inside `{…}` and `[…]` a value that contains brackets or commas needs single quotes",
+        "close it; a value inside it that contains brackets or commas needs single quotes",
     ),
     (
         re.compile("mapping values are not allowed"),
