@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+ALWAYS = 100.0  # percent
+
 
 class State(str, Enum):
     """The states of a flaky test, in Datadog's words (Flaky Test Management)."""
@@ -16,6 +18,11 @@ class State(str, Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+def fully_qualified(*parts: str) -> str:
+    """The parts that are not empty, joined by dots."""
+    return ".".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +39,11 @@ class Identity:
     suite: str
     name: str
     source_file: str
+
+    @property
+    def fqn(self) -> str:
+        """Fully qualified name, as that of FlakyTest."""
+        return fully_qualified(self.module, self.suite, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +98,12 @@ class FlakyTest:
     @property
     def fqn(self) -> str:
         """Fully qualified name: module, suite and name joined by dots, empty parts left out."""
-        return ".".join(part for part in (self.module, self.suite, self.name) if part)
+        return fully_qualified(self.module, self.suite, self.name)
 
     @property
     def broken(self) -> bool | None:
         """True if every run of the window failed: such a test is broken, not flaky."""
-        return None if self.failure_rate is None else self.failure_rate >= 100
+        return None if self.failure_rate is None else self.failure_rate >= ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,3 +57,18 @@ class Backend(Protocol):
     def suite_size(self) -> int | None:
         """How many tests the repository has, where the backend knows."""
         ...
+
+    def recent_changes(self, since: float) -> int | None:
+        """How often rules moved a test into quarantined or disabled since then (epoch seconds).
+
+        None: the backend keeps no such log, and only the journal knows.
+        """
+        ...
+
+    def recorded(self) -> dict[str, Identity]:
+        """The tests by id that a person may name beside the flaky ones; empty if there are none."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what is held open."""
+        ...

@@ -1,24 +1,26 @@
-"""What a command needs before its first stage: clock, policy, CI context, backend."""
+"""What a command needs before its first stage: clock, policy, CI context, backend, journal."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flakegate.cli.say import warn
-from flakegate.errors import PolicyError, UsageError
+from flakegate.errors import BackendError, PolicyError, UsageError
 from flakegate.policy.rules import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flakegate.backends.base import Backend
+    from flakegate.backends.store.store import Store
     from flakegate.ci import CIContext
+    from flakegate.journal import Journal
 
 POLICY_FILES = ("flakegate.yml", ".github/flakegate.yml")
 DEFAULT_STORE = "sqlite:///.flakegate/history.db"
@@ -26,40 +28,63 @@ JOURNAL = ".flakegate/journal.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """The options that say which flaky tests are meant; None where one was not given."""
+
+    backend_kind: str | None = None
+    store_url: str | None = None
+    api_url: str | None = None
+    repository: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of flakegate: where, when and with which policy. now: seconds since the epoch."""
+    """One call of flakegate. now: seconds since the epoch. policy: the defaults without a file."""
 
     folder: Path
     env: Mapping[str, str]
     now: float
     policy: Policy
     has_policy: bool
-    repository: str | None
+    where: Where
 
     def context(self) -> CIContext:
         """Asks the CI's environment, and git for what it does not say."""
         from flakegate.ci import context
-        from flakegate.cli.event import read_event
         from flakegate.git import facts
 
-        found = context(self.env, read_event(self.env), facts(self.folder))
-        return replace(found, repository=self.repository) if self.repository else found
+        # The option is one more override of what the CI's environment says.
+        named = {"FLAKEGATE_REPOSITORY": self.where.repository} if self.where.repository else {}
+        return context({**self.env, **named}, _event(self.env), facts(self.folder))
+
+    def journal(self, backend: Backend, context: CIContext) -> Journal:
+        """The record of what is changed."""
+        from flakegate.journal import Journal
+
+        return Journal(
+            path=Path(JOURNAL),
+            run=context.key,
+            backend=backend.kind,
+            repository=context.repository,
+            clock=lambda: self.now,
+        )
 
 
-def begin(policy_file: str | None = None, repository: str | None = None) -> Call:
+def begin(policy_file: str | None, where: Where) -> Call:
     """Reads clock and policy. Raises PolicyError with every problem of the policy at once."""
+    from flakegate.ci import clock
+
     env = dict(os.environ)
     folder = Path.cwd()
-    now = _now(env)
-    path = _policy_path(policy_file, folder)
-    policy = _read_policy(path, folder, now) if path else Policy()
+    fixed = clock(env)
+    path = policy_path(policy_file, folder)
     return Call(
         folder=folder,
         env=env,
-        now=now,
-        policy=policy,
+        now=time.time() if fixed is None else fixed,
+        policy=_read_policy(path, folder) if path else Policy(),
         has_policy=path is not None,
-        repository=repository,
+        where=where,
     )
 
 
@@ -67,40 +92,80 @@ def need_policy(call: Call) -> None:
     """Raises UsageError where there is no policy file: nothing to decide by."""
     if not call.has_policy:
         raise UsageError(
-            f"there is no policy file: looked for {' and '.join(POLICY_FILES)}",
-            tip="`flakegate init` writes one to start from, or name yours with --policy FILE",
+            f"there is no policy file here: neither {' nor '.join(POLICY_FILES)}",
+            tip="`flakegate init` writes one to start from; or name yours with --policy FILE",
         )
+
+
+def policy_path(option: str | None, folder: Path) -> Path | None:
+    """The policy file: as named, else the first of the usual places that has one."""
+    if option:
+        return folder / option
+    return next((folder / name for name in POLICY_FILES if (folder / name).is_file()), None)
+
+
+def policy_bytes(path: Path, name: str) -> bytes:
+    """The file, but not more of it than a policy may have. Raises UsageError."""
+    from flakegate.policy.load import MAX_BYTES
+
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the policy {name}: {error.strerror}",
+            tip="`flakegate init` writes one to start from",
+        ) from None
 
 
 @contextmanager
 def opened(
-    call: Call,
-    *,
-    context: CIContext,
-    kind: str | None,
-    store_url: str | None,
-    api_url: str | None,
-    write: bool,
+    call: Call, context: CIContext, *, write: bool, warn: Callable[[str], None]
 ) -> Iterator[Backend]:
     """The backend that option, policy or environment name; closed at the end."""
     from flakegate.backends.registry import Settings, choose, open_backend
 
-    chosen = choose(kind or call.policy.backend.kind, call.env)
+    kind = choose(call.where.backend_kind or call.policy.backend.kind, call.env)
+    store_url = store_location(call.where.store_url, call.env)
+    if kind == "store" and context.of_change:
+        _refuse_tracked(store_url)
     settings = Settings(
-        store_url=store_location(store_url, call.env),
-        api_url=api_url or call.env.get("FLAKEGATE_API_URL") or None,
+        store_url=store_url,
+        api_url=call.where.api_url or call.env.get("FLAKEGATE_API_URL") or None,
         query=call.policy.backend.query,
         rate_from=call.policy.rate_from,
         repository=context.repository,
         pipeline=context.pipeline,
         now=call.now,
         write=write,
+        warn=warn,
     )
-    backend = open_backend(chosen, settings, call.env)
+    backend = open_backend(kind, settings, call.env)
     try:
         yield backend
     finally:
         backend.close()
+
+
+def as_store(backend: Backend) -> Store | None:
+    """The same backend where it is one that runs can be recorded in."""
+    if backend.kind != "store":
+        return None
+    from flakegate.backends.store.store import Store
+
+    return backend if isinstance(backend, Store) else None
+
+
+@contextmanager
+def opened_store(
+    call: Call, context: CIContext, *, write: bool, warn: Callable[[str], None]
+) -> Iterator[Store]:
+    """The store, for commands that are about nothing else."""
+    with opened(call, context, write=write, warn=warn) as backend:
+        store = as_store(backend)
+        if store is None:
+            raise UsageError(f"runs are recorded in the store, not in {backend.kind}")
+        yield store
 
 
 def store_location(option: str | None, env: Mapping[str, str]) -> str:
@@ -113,31 +178,34 @@ def store_location(option: str | None, env: Mapping[str, str]) -> str:
     return option or env.get("FLAKEGATE_STORE") or DEFAULT_STORE
 
 
-def _now(env: Mapping[str, str]) -> float:
-    from flakegate.ci import clock
+def _refuse_tracked(store_url: str) -> None:
+    """A change could bring its own excuse in a store file of its own."""
+    from flakegate.git import tracks
 
-    fixed = clock(env)
-    return time.time() if fixed is None else fixed
+    path = Path(store_url.removeprefix("sqlite:///"))
+    if tracks(path):
+        raise BackendError(
+            f"the store {path} is a file of the repository, so this change could excuse itself",
+            tip="remove it from git (`git rm --cached`) and carry it in a cache or as an artifact",
+        )
 
 
-def _policy_path(option: str | None, folder: Path) -> Path | None:
-    if option:
-        return folder / option
-    return next((folder / name for name in POLICY_FILES if (folder / name).is_file()), None)
+def _event(env: Mapping[str, str]) -> Mapping[str, object] | None:
+    """The event that GitHub describes in a file; None where there is none to read."""
+    path = env.get("GITHUB_EVENT_PATH")
+    try:
+        event = json.loads(Path(path).read_bytes()) if path else None
+    except (OSError, ValueError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
-def _read_policy(path: Path, folder: Path, now: float) -> Policy:
-    from flakegate.policy.load import MAX_BYTES, load, warnings
+def _read_policy(path: Path, folder: Path) -> Policy:
+    from flakegate.policy.load import load
 
     name = os.path.relpath(path, folder)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read the policy {name}: {error.strerror}") from None
-    loaded = load(data, name)
+    loaded = load(policy_bytes(path, name), name)
     if loaded.policy is None:
-        raise PolicyError("\n".join(str(problem) for problem in loaded.problems))
-    for problem in warnings(loaded.policy, now=now, fields=None):
-        warn(str(problem))
+        errors = [str(problem) for problem in loaded.problems if problem.is_error]
+        raise PolicyError("the policy is invalid\n" + "\n".join(errors))
     return loaded.policy

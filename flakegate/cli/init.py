@@ -18,7 +18,9 @@ def command() -> int:
         if Path(name).exists():
             raise UsageError(f"{name} is there already", tip=f"`flakegate check {name}` reads it")
     path = Path(POLICY_FILES[0])
-    text = importlib.resources.files("flakegate").joinpath("templates/flakegate.yml").read_text()
+    text = (importlib.resources.files("flakegate") / "templates" / "flakegate.yml").read_text(
+        "utf-8"
+    )
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

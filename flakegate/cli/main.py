@@ -30,7 +30,10 @@ COMMANDS = {
     "collect": "Fold shards into the store.",
     "init": "Write a policy file to start from.",
 }
-SECRETS = ("DD_API_KEY", "DD_APP_KEY", "DD_APPLICATION_KEY", "GITHUB_TOKEN", "GITLAB_TOKEN")
+SECRETS = (
+    "DD_API_KEY", "DD_APP_KEY", "DD_APPLICATION_KEY", "DATADOG_API_KEY", "DATADOG_APP_KEY",
+    "DATADOG_APPLICATION_KEY", "GITHUB_TOKEN", "GITLAB_TOKEN", "FLAKEGATE_STORE",
+)  # fmt: skip
 
 
 class Commands(click.Group):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from flakegate.cli.call import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +25,12 @@ backend = click.option(
     "backend_kind",
     type=click.Choice(["datadog", "store"]),
     help="Where flaky tests are kept.  [default: datadog if both of its keys are set, else store]",
+)
+policy_backend = click.option(
+    "--backend",
+    "backend_kind",
+    type=click.Choice(["datadog", "store"]),
+    help="Warn of fields that this backend cannot supply.  [default: the policy's backend.kind]",
 )
 store = click.option(
     "--store",
@@ -93,7 +102,34 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-where = together(backend, store, api_url, repository)
-"""Which flaky tests: the options of every command that opens a backend."""
+def where(function: Callable[..., int]) -> Callable[..., int]:
+    """Which flaky tests: four options, given to the command as one `where`."""
+    return together(backend, store, api_url, repository)(_as_where(function))
+
+
+def where_store(function: Callable[..., int]) -> Callable[..., int]:
+    """The same for commands that are about the store and nothing else."""
+    return together(store, repository)(_as_where(function, backend_kind="store"))
+
 
 how_tests_ended = together(test_exit_code, test_outcome)
+
+
+def _as_where(function: Callable[..., int], backend_kind: str | None = None) -> Callable[..., int]:
+    given = backend_kind
+
+    @functools.wraps(function)
+    def command(
+        *,
+        backend_kind: str | None = given,
+        store_url: str | None = None,
+        api_url: str | None = None,
+        repository: str | None = None,
+        **rest: Any,
+    ) -> int:
+        named = Where(
+            backend_kind=backend_kind, store_url=store_url, api_url=api_url, repository=repository
+        )
+        return function(where=named, **rest)
+
+    return command

@@ -1,0 +1,85 @@
+"""Which backend: one line for each, made from what option, policy and environment say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flakegate.backends.base import Backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that a backend may be made from.
+
+    store_url: of the embedded store. api_url: instead of the address that the site gives.
+    query, rate_from: from the policy. repository: its id. pipeline: this CI run, whose own records
+    excuse nothing. now: seconds since the epoch. write: whether anything will be changed.
+    warn: is told, in a line, what should be known beside the answer.
+    """
+
+    store_url: str
+    api_url: str | None
+    query: str | None
+    rate_from: str
+    repository: str
+    pipeline: str
+    now: float
+    write: bool
+    warn: Callable[[str], None]
+
+
+def choose(kind: str | None, env: Mapping[str, str]) -> str:
+    """The backend's kind: as named, else datadog where both keys are set, else store.
+
+    Raises BackendError where only one of the two keys is set.
+    """
+    from flakegate.backends.datadog.access import keys
+
+    return kind or ("store" if keys(env) is None else "datadog")
+
+
+def open_backend(kind: str, settings: Settings, env: Mapping[str, str]) -> Backend:
+    """The backend of that kind, opened. Raises UsageError and BackendError."""
+    return {"datadog": _datadog, "store": _store}[kind](settings, env)
+
+
+def _datadog(settings: Settings, env: Mapping[str, str]) -> Backend:
+    from flakegate.backends.datadog.access import address, required_keys
+    from flakegate.backends.datadog.backend import Datadog
+    from flakegate.transport import Transport
+
+    transport = Transport(
+        address(env, settings.api_url), headers=required_keys(env).headers(), tell=settings.warn
+    )
+    return Datadog(
+        transport, repository=settings.repository, query=settings.query, warn=settings.warn
+    )
+
+
+def _store(settings: Settings, env: Mapping[str, str]) -> Backend:
+    del env
+    from flakegate.backends.store.store import Store
+
+    return Store.open(
+        settings.store_url,
+        repository=settings.repository,
+        pipeline=settings.pipeline,
+        now=settings.now,
+        rate_from=settings.rate_from,
+        write=settings.write,
+    )
+
+
+def fields_of(kind: str) -> frozenset[str]:
+    """The fields of `when` that this kind of backend supplies."""
+    if kind == "datadog":
+        from flakegate.backends.datadog.backend import FIELDS as DATADOG
+
+        return DATADOG
+    from flakegate.backends.store.store import FIELDS as STORE
+
+    return STORE

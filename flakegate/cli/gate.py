@@ -1,0 +1,74 @@
+"""`flakegate gate`: only the verdict."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from flakegate.cli import options
+from flakegate.cli.call import Where, begin
+from flakegate.cli.judging import how_ended, judge_reports
+from flakegate.cli.telling import tell
+from flakegate.gate import to_json
+from flakegate.summary import Summary
+from flakegate.version import VERSION
+
+
+@click.command("gate")
+@click.argument("reports", nargs=-1, metavar="REPORT…", required=True)
+@options.how_tests_ended
+@options.policy
+@options.where
+@options.base_dir
+@options.output_format
+@options.summary
+@options.quiet
+def command(
+    *,
+    reports: tuple[str, ...],
+    test_exit_code: int | None,
+    test_outcome: str | None,
+    policy_file: str | None,
+    where: Where,
+    base_dir: str,
+    output_format: str,
+    summary_file: str | None,
+    quiet: bool,
+) -> int:
+    """Judge REPORT…: exit 0 only if every failure is excused and the evidence is complete.
+
+    REPORT is a JUnit file, a folder (all *.xml below it), or a quoted glob. Nothing is recorded
+    and no state is changed.
+    """
+    call = begin(policy_file, where)
+    warnings: list[str] = []
+    judged = judge_reports(
+        call,
+        reports,
+        base_dir=base_dir,
+        ended=how_ended(test_exit_code, test_outcome),
+        warn=warnings.append,
+    )
+    verdict = judged.verdict
+    summary = Summary(
+        exit_code=verdict.exit_code,
+        now=call.now,
+        version=VERSION,
+        context=judged.context,
+        backend=judged.backend,
+        policy=call.policy.name,
+        verdict=verdict,
+        observe=call.policy.gate.observe,
+        max_age=call.policy.gate.max_age,
+        warnings=tuple(warnings),
+    )
+    tell(
+        summary,
+        json.dumps(to_json(verdict), indent=2),
+        output_format,
+        summary_file,
+        quiet=quiet,
+        env=call.env,
+    )
+    return verdict.exit_code

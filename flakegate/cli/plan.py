@@ -1,0 +1,73 @@
+"""`flakegate plan`: what the policy would change, and why. Changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flakegate.cli import options
+from flakegate.cli.acting import make_plan
+from flakegate.cli.call import Where, begin, need_policy, opened
+from flakegate.cli.telling import tell
+from flakegate.errors import ExitCode, UsageError
+from flakegate.policy.plan import dump
+from flakegate.summary import Summary
+from flakegate.version import VERSION
+
+
+@click.command("plan")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Save the plan, for `flakegate apply FILE`.",
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 10 if changes are pending.")
+@options.policy
+@options.where
+@options.output_format
+@options.summary
+@options.quiet
+def command(
+    *,
+    out: str | None,
+    detailed_exitcode: bool,
+    policy_file: str | None,
+    where: Where,
+    output_format: str,
+    summary_file: str | None,
+    quiet: bool,
+) -> int:
+    """Say what the policy would change, by which rule and why. Changes nothing."""
+    call = begin(policy_file, where)
+    need_policy(call)
+    context = call.context()
+    warnings: list[str] = []
+    with opened(call, context, write=False, warn=warnings.append) as backend:
+        plan = make_plan(call, context, backend)
+        place = f"{backend.kind} {backend.place}"
+    if out:
+        _save(dump(plan), Path(out))
+    pending = detailed_exitcode and (plan.transitions or plan.held)
+    code = ExitCode.PENDING if pending else ExitCode.PASSED
+    summary = Summary(
+        exit_code=code,
+        now=call.now,
+        version=VERSION,
+        context=context,
+        backend=place,
+        policy=call.policy.name,
+        plan=plan,
+        not_applied=f"`flakegate apply {out}` makes these changes" if out else None,
+        warnings=tuple(warnings),
+    )
+    tell(summary, dump(plan), output_format, summary_file, quiet=quiet, env=call.env)
+    return code
+
+
+def _save(text: str, path: Path) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the plan {path}: {error.strerror}") from None

@@ -1,0 +1,189 @@
+"""`flakegate run`: the CI job, stage by stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from flakegate.ci import may_apply
+from flakegate.cli import options
+from flakegate.cli.acting import carry_out, code_of, make_plan
+from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
+from flakegate.cli.judging import Judged, how_ended, judge_reports
+from flakegate.cli.telling import applied_document, plan_document, tell
+from flakegate.errors import ExitCode, FlakegateError
+from flakegate.gate import to_json
+from flakegate.summary import Summary
+from flakegate.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flakegate.apply import Applied
+    from flakegate.backends.base import Backend
+    from flakegate.ci import CIContext
+    from flakegate.policy.plan import Plan
+
+
+@dataclass(slots=True, kw_only=True)
+class _Acted:
+    """How far recording, planning and applying came. code: how they would end the call."""
+
+    backend: str = ""
+    recorded: str | None = None
+    plan: Plan | None = None
+    applied: Applied | None = None
+    not_applied: str | None = None
+    code: int = ExitCode.PASSED
+
+
+@click.command("run")
+@click.argument("reports", nargs=-1, metavar="[REPORT…]")
+@options.how_tests_ended
+@options.policy
+@options.where
+@options.base_dir
+@click.option("--apply/--no-apply", "override", default=None, help="Change states, or do not.")
+@options.strict
+@options.dry_run
+@options.output_format
+@options.summary
+@options.quiet
+def command(
+    *,
+    reports: tuple[str, ...],
+    test_exit_code: int | None,
+    test_outcome: str | None,
+    policy_file: str | None,
+    where: Where,
+    base_dir: str,
+    override: bool | None,
+    strict: bool,
+    dry_run: bool,
+    output_format: str,
+    summary_file: str | None,
+    quiet: bool,
+) -> int:
+    """Judge REPORT…, record them, plan by the policy, apply where that is allowed, summarise.
+
+    The verdict decides the exit code. Without REPORT this is the policy job: it plans and applies,
+    and judges nothing. States are changed where the policy's `apply` allows it: by default in runs
+    of the default branch, never in those of pull requests.
+    """
+    call = begin(policy_file, where)
+    if not reports:
+        need_policy(call)
+    ended = how_ended(test_exit_code, test_outcome)
+    warnings: list[str] = []
+    judged = (
+        judge_reports(call, reports, base_dir=base_dir, ended=ended, warn=warnings.append)
+        if reports
+        else None
+    )
+    context = judged.context if judged else call.context()
+    acted = _Acted(recorded=None if call.has_policy else "nothing: there is no policy file")
+    if call.has_policy:
+        try:
+            _act(
+                call, context, judged, override, dry_run=dry_run, acted=acted, warn=warnings.append
+            )
+        except FlakegateError as error:
+            if judged is None:
+                raise
+            acted.code = error.exit_code
+            warnings.append(f"{error.message} ({error.tip})" if error.tip else error.message)
+    code = _exit_code(judged, acted, strict=strict)
+    summary = Summary(
+        exit_code=code,
+        now=call.now,
+        version=VERSION,
+        context=context,
+        backend=acted.backend or (judged.backend if judged else ""),
+        policy=call.policy.name,
+        verdict=judged.verdict if judged else None,
+        observe=call.policy.gate.observe,
+        max_age=call.policy.gate.max_age,
+        recorded=acted.recorded,
+        keeps_history=acted.backend.startswith("store"),
+        plan=acted.plan,
+        applied=acted.applied,
+        not_applied=acted.not_applied,
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+    document = {
+        "version": 1,
+        "exit_code": code,
+        "gate": to_json(judged.verdict) if judged else None,
+        "recorded": acted.recorded,
+        "plan": plan_document(acted.plan),
+        "applied": applied_document(acted.applied),
+        "not_applied": acted.not_applied,
+        "warnings": list(summary.warnings),
+    }
+    tell(
+        summary,
+        json.dumps(document, indent=2),
+        output_format,
+        summary_file,
+        quiet=quiet,
+        env=call.env,
+    )
+    return code
+
+
+def _act(
+    call: Call,
+    context: CIContext,
+    judged: Judged | None,
+    override: bool | None,
+    *,
+    dry_run: bool,
+    acted: _Acted,
+    warn: Callable[[str], None],
+) -> None:
+    """Record, plan, apply. The verdict stands already: nothing here can change it."""
+    permission = may_apply(call.policy.apply, context, override)
+    with opened(call, context, write=not dry_run, warn=warn) as backend:
+        acted.backend = f"{backend.kind} {backend.place}"
+        if judged is not None:
+            acted.recorded = _record(call, backend, judged, dry_run=dry_run, warn=warn)
+        acted.plan = make_plan(call, context, backend)
+        if dry_run:
+            acted.not_applied = "--dry-run"
+        elif permission.allowed:
+            acted.applied = carry_out(call, context, backend, acted.plan.transitions)
+            acted.code = code_of(call, acted.plan, acted.applied)
+        else:
+            acted.not_applied = permission.because
+
+
+def _record(
+    call: Call, backend: Backend, judged: Judged, *, dry_run: bool, warn: Callable[[str], None]
+) -> str | None:
+    """Puts the run into the store, in words; None for a backend that is fed by others."""
+    store = as_store(backend)
+    if store is None:
+        return None
+    if dry_run:
+        return "nothing: --dry-run"
+    if judged.verdict.evidence:
+        return "nothing: half a run would be taken for all of it"
+    from flakegate.cli.recording import in_words
+    from flakegate.record import from_results
+
+    run = store.record([from_results(judged.results, judged.context, call.now)]).runs[0]
+    if run.reason:
+        warn(run.reason)
+        return "nothing: another run has the same key"
+    return in_words(run)
+
+
+def _exit_code(judged: Judged | None, acted: _Acted, *, strict: bool) -> int:
+    """The verdict's, where there is one; after a passing one, trouble counts if it is strict."""
+    if judged is None:
+        return int(acted.code)
+    code = judged.verdict.exit_code
+    return int(acted.code) if code == ExitCode.PASSED and strict else code

@@ -1,0 +1,130 @@
+"""`flakegate set`: a person's own change of a state, with a reason."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from flakegate.ci import may_apply
+from flakegate.cli import options
+from flakegate.cli.acting import carry_out
+from flakegate.cli.call import Where, begin, opened
+from flakegate.cli.select import select
+from flakegate.cli.telling import applied_document, tell
+from flakegate.errors import ExitCode, UsageError
+from flakegate.model import State, Transition
+from flakegate.policy.plan import Plan
+from flakegate.summary import Summary
+from flakegate.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flakegate.backends.base import Backend
+
+PEOPLE = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME")
+
+
+@click.command("set")
+@click.argument("tests", nargs=-1, required=True, metavar="TEST…")
+@click.argument("state", type=click.Choice([state.value for state in State]), metavar="STATE")
+@click.option("--reason", required=True, help="Why; it goes into the journal and the summaries.")
+@options.policy
+@options.where
+@options.dry_run
+@options.output_format
+@options.summary
+@options.quiet
+def command(
+    *,
+    tests: tuple[str, ...],
+    state: str,
+    reason: str,
+    policy_file: str | None,
+    where: Where,
+    dry_run: bool,
+    output_format: str,
+    summary_file: str | None,
+    quiet: bool,
+) -> int:
+    """Move TEST… to STATE (active, quarantined, disabled, fixed) yourself, whatever the rules say.
+
+    TEST is an id, a full name, or a unique part of one. In the store any recorded test can be
+    named, known as flaky or not.
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty", tip="say why: whoever meets this state will ask")
+    call = begin(policy_file, where)
+    context = call.context()
+    permission = may_apply("always", context, override=True)
+    if not permission.allowed:
+        raise UsageError(f"states are not changed here: {permission.because}")
+    warnings: list[str] = []
+    with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
+        changes = _changes(backend, tests, State(state), reason.strip(), _person(call.env))
+        applied = None if dry_run else carry_out(call, context, backend, changes)
+        place = f"{backend.kind} {backend.place}"
+    code = applied.exit_code if applied else ExitCode.PASSED
+    plan = Plan(
+        repository=context.repository,
+        backend=place,
+        policy="",
+        policy_digest="",
+        at=call.now,
+        tests=len(changes),
+        transitions=changes,
+    )
+    summary = Summary(
+        exit_code=code,
+        now=call.now,
+        version=VERSION,
+        context=context,
+        backend=place,
+        policy=call.policy.name,
+        plan=plan,
+        applied=applied,
+        not_applied="--dry-run" if dry_run else None,
+        warnings=tuple(warnings),
+    )
+    document = {"version": 1, "exit_code": int(code), "applied": applied_document(applied)}
+    tell(
+        summary,
+        json.dumps(document, indent=2),
+        output_format,
+        summary_file,
+        quiet=quiet,
+        env=call.env,
+    )
+    return code
+
+
+def _changes(
+    backend: Backend, names: tuple[str, ...], to: State, reason: str, actor: str
+) -> tuple[Transition, ...]:
+    """One change for each test that has another state; every name is looked up before any."""
+    flaky = {test.id: test for test in backend.search(frozenset(State))}
+    known = {key: each.fqn for key, each in backend.recorded().items()}
+    known |= {test.id: test.fqn for test in flaky.values()}
+    chosen = dict.fromkeys(select(name, known) for name in names)
+    states = {key: flaky[key].state if key in flaky else None for key in chosen}
+    return tuple(
+        Transition(
+            test_id=key,
+            fqn=known[key],
+            from_state=state or State.ACTIVE,
+            to_state=to,
+            rule=None,
+            reason=reason,
+            actor=actor,
+        )
+        for key, state in states.items()
+        if state is not to
+    )
+
+
+def _person(env: Mapping[str, str]) -> str:
+    """Who is asking, as far as the environment knows."""
+    named = next((env[name] for name in PEOPLE if env.get(name)), "")
+    return named or "somebody"
