@@ -1,6 +1,6 @@
 """Finds the reports that the arguments name, and reads them. What cannot be read is a problem.
 
-Limits: a report of at most `MAX_BYTES`; folders nest at most as deep as the system allows.
+A report is at most `MAX_BYTES` large.
 """
 
 from __future__ import annotations
@@ -208,15 +208,14 @@ def _read_one(
         own_base = base_dir if setting.base_dir is None else setting.base_dir
         reader = Reader(shown, own_base, setting.paths if setting.attempts else None)
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
+        about = Path(path).stat()
+        if not stat.S_ISREG(about.st_mode):
             return _missing(shown, f"{shown}: it is not a regular file")
+        if about.st_size > MAX_BYTES:
+            words = f"{shown}: it is larger than {MAX_BYTES >> 20:,} MiB, which is refused"
+            return Problem(report=shown, problem="not-junit", detail=words)
         with Path(path).open("rb") as file:
-            size = 0
             while piece := file.read(PIECE):
-                size += len(piece)
-                if size > MAX_BYTES:
-                    words = f"{shown}: it is larger than {MAX_BYTES >> 20:,} MiB, which is refused"
-                    return Problem(report=shown, problem="not-junit", detail=words)
                 reader.feed(piece)
     except OSError as error:
         return _missing(shown, f"{shown}: cannot be read: {error.strerror}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flakegate.model import Identity
 
 _TEARDOWN = ('failed on teardown with "', "test teardown failure")
-_PLAIN_METHOD = re.compile(r"[^\W\d][\w$]*(?:\(\))?")
+_PLAIN_METHOD = re.compile(r"(?!\d)[\w$]+(?:\(\))?")
 _NESTED = re.compile(" > ")
 _DIGITS = re.compile(r"([0-9]+)")
 _SHARED = "several cases of the report have its names, and at least one of them failed"
@@ -78,7 +78,8 @@ def fold(reports: Sequence[Report]) -> tuple[Result, ...]:
 
 
 def _one_report(report: Report) -> list[Result]:
-    tests: dict[Identity | int, list[Result]] = {}
+    tests: dict[Identity | int, Result] = {}
+    repeated: dict[Identity | int, list[Result]] = {}  # few, so that most tests need no list
     for number, case in enumerate(report.cases):
         result = Result(
             identity=identify(case, report.base_dir),
@@ -89,10 +90,15 @@ def _one_report(report: Report) -> list[Result]:
             ambiguous=refusal(case),
         )
         named = result.identity.name and result.identity.suite
-        tests.setdefault(result.identity if named else number, []).append(result)
+        key = result.identity if named else number
+        if (first := tests.setdefault(key, result)) is not result:
+            repeated.setdefault(key, [first]).append(result)
     results: list[Result] = []
-    for same in tests.values():
-        results += same if len(same) == 1 else _same_test(same, report.writer)
+    for key, result in tests.items():
+        if same := repeated.get(key):
+            results += _same_test(same, report.writer)
+        else:
+            results.append(result)
     return _without_groups(results)
 
 
