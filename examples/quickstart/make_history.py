@@ -279,7 +279,11 @@ def tell(reports: Sequence[bytes]) -> None:
 
 
 def today(run: Run) -> dict[str, str]:
-    """What tells flakegate where and when it is, on any machine and in any year."""
+    """What tells flakegate where and when it is, on any machine and in any year.
+
+    FLAKEGATE_PULL_REQUEST is left out: where no CI says whose pull request it is, it may be a
+    fork's, and then `apply` refuses to act. In a real pipeline another job applies.
+    """
     return {
         "FLAKEGATE_TIME": (run.at + timedelta(minutes=12)).isoformat(),
         "FLAKEGATE_REPOSITORY": f"github.com/{REPOSITORY}",
@@ -288,7 +292,6 @@ def today(run: Run) -> dict[str, str]:
         "FLAKEGATE_DEFAULT_BRANCH": "main",
         "FLAKEGATE_RUN_ID": str(run.number),
         "FLAKEGATE_JOB": "unit",
-        "FLAKEGATE_PULL_REQUEST": str(run.pull_request),
     }
 
 
