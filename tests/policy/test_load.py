@@ -276,10 +276,10 @@ def test_shuffled_yaml_never_crashes(text: str) -> None:
 
 NODES = ["", "[]", "{}", "[[]]", "''", "x", "[x]"]
 RULE_VALUES = {
-    "id": ["a", "b", "1", *NODES],
+    "id": ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "[]", "''"],
     "from": ["active", "[active]", "[quarantined, fixed]", "disabled", *NODES],
-    "to": ["active", "quarantined", "disabled", "fixed", *NODES],
-    "when": ["broken", "[broken]", "[broken, age > 1d]", "age > 1", *NODES],
+    "to": ["active", "quarantined", "disabled", "fixed", "[fixed]"],
+    "when": ["broken", "[broken]", "[broken, age > 1d]", "runs > 1", "[]", "''", "[[]]"],
 }
 EXEMPT_VALUES = {
     "when": RULE_VALUES["when"],
@@ -289,9 +289,10 @@ EXEMPT_VALUES = {
 
 
 def _items(values: dict[str, list[str]]) -> st.SearchStrategy[str]:
-    """Flow mappings with any of the keys, each with any of its values."""
+    """Flow mappings, each key with any of its values."""
     options = {key: st.sampled_from(choices) for key, choices in values.items()}
-    entries = st.fixed_dictionaries({}, optional=options)
+    optional = {key: options.pop(key) for key in ("from", "until") if key in options}
+    entries = st.fixed_dictionaries(options, optional=optional)
     joined = entries.map(lambda entry: ", ".join(f"{key}: {entry[key]}" for key in entry))
     return st.lists(joined.map("{{{}}}".format), max_size=3).map(", ".join)
 
