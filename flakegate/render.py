@@ -111,9 +111,11 @@ def counted(summary: Summary) -> str:
 
 def _is_plain(summary: Summary) -> bool:
     """Whether there is nothing to tell but counts."""
-    verdict = summary.verdict
+    verdict, plan = summary.verdict, summary.plan
     told = summary.warnings or summary.changes or summary.trouble or summary.held
-    return verdict is not None and verdict.verdict == "pass" and not verdict.failures and not told
+    doubts = plan is not None and (plan.unknown or summary.left_alone)
+    passed = verdict is not None and verdict.verdict == "pass" and not verdict.failures
+    return passed and not told and not doubts
 
 
 def _plain(summary: Summary, paint: Callable[..., Raw]) -> str:
@@ -196,7 +198,8 @@ def _link(url: str | None, text: str) -> Raw:
 
 def _tidy(text: str) -> str:
     """No blanks at line ends, never two empty lines in a row, one line end at the end."""
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)).strip() + "\n"
+    text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _columns(text: str) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flakegate.errors import FlakegateError
     from flakegate.gate import Failure, Verdict
     from flakegate.model import Transition
-    from flakegate.policy.plan import Plan
+    from flakegate.policy.plan import Plan, Skip
 
 
 _FEW = 10  # failures that can still be looked at one by one
@@ -90,6 +90,11 @@ class Summary:
         if self.applied is not None:
             return self.applied.done
         return self.plan.transitions if self.plan else ()
+
+    @property
+    def left_alone(self) -> tuple[Skip, ...]:
+        """The tests that a rule would have moved, had nothing else spoken against it."""
+        return tuple(skip for skip in self.plan.skipped if skip.rule) if self.plan else ()
 
     @property
     def held(self) -> tuple[Transition, ...]:
@@ -190,6 +195,9 @@ def _of_pass(summary: Summary) -> Answer:
 def _of_changes(summary: Summary) -> Answer:
     made, failed, held = len(summary.changes), len(summary.trouble), len(summary.held)
     many = count(made, "state change")
+    if failed and not made:
+        title = f"None of {count(failed, 'state change')} applied"
+        return Answer(mark="❌", title=title, line=title.lower(), colour="red")
     if failed:
         title = f"{made:,} of {count(made + failed, 'state change')} applied"
         return _doubt(title, f"partially applied: {made:,} of {made + failed:,} state changes")
@@ -204,8 +212,8 @@ def _of_changes(summary: Summary) -> Answer:
             colour="red" if summary.exit_code == ExitCode.LIMIT else "yellow",
         )
     if not made:
-        return Answer(
-            mark="✅", title="Nothing to change", line="nothing to change", colour="green"
-        )
+        tests = summary.plan.tests if summary.plan else 0
+        title = f"Nothing to change for {count(tests, 'flaky test')}"
+        return Answer(mark="✅", title=title, line=title.lower(), colour="green")
     verb = "applied" if summary.applied else "planned"
     return Answer(mark="✅", title=f"{many} {verb}", line=f"{verb}: {many}", colour="green")

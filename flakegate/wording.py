@@ -1,4 +1,4 @@
-"""The words of a summary: counts, dates, names, reasons, next steps. Plain text, not yet escaped."""
+"""The words of a summary: counts, dates, names, reasons, next steps. Nothing is escaped yet."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def clip(text: str, length: int) -> str:
 
 def title(case: Case) -> str:
     """The test's name as its runner says it: `TestCart::test_total`."""
-    name = case.name or "(a case without a name)"
+    name = case.name if case.name and case.name.strip() else "(a case without a name)"
     module = _module(case)
     if module and case.classname and case.classname.startswith(f"{module}."):
         return "::".join([*case.classname[len(module) + 1 :].split("."), name])
@@ -193,8 +193,9 @@ def _advice(about: Mapping[str, str], codes: set[str]) -> tuple[Step, ...]:
 def located(problem: Problem) -> tuple[str, str]:
     """(where, what) of an evidence problem; where is "" if it is not of one report."""
     report, detail = problem.report or "", problem.detail
-    found = re.fullmatch(re.escape(report) + r"(?P<at>(?::\d+){0,2}):?\s+(?P<what>.*)", detail, re.S)
-    return (report + found["at"], found["what"]) if report and found else (report, detail)
+    located = re.compile(re.escape(report) + r"(?P<at>(?::\d+){0,2}):?\s+(?P<what>.*)", re.DOTALL)
+    found = located.fullmatch(detail) if report else None
+    return (report + found["at"], found["what"]) if found else (report, detail)
 
 
 def excuse(test: FlakyTest | None, max_age: float | None, now: float) -> str:

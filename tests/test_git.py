@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flakegate.ci import GitFacts
 from flakegate.git import facts, tracks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def git(folder: Path, *arguments: str) -> None:
