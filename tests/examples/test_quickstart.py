@@ -139,6 +139,11 @@ def test_the_policy_holds_where_it_acts(flaky_tests: list[dict[str, Any]]) -> No
     assert (states.count("quarantined"), states.count("active")) == (4, 2)
 
 
+def test_the_clock_is_set_so_that_a_year_changes_nothing(played: Played) -> None:
+    document = in_json("flakegate list --format json", played.folder)
+    assert document["taken_at"].startswith("2026-11-20T09:12:00")
+
+
 def test_the_policy_is_without_error_or_warning(played: Played) -> None:
     done = shell("flakegate check", played.folder)
     assert done.returncode == 0, done.stderr
