@@ -121,7 +121,7 @@ def parse(text: str, name: str) -> Plan:
         backend=reader.text(fields, "backend"),
         policy=reader.text(fields, "policy"),
         policy_digest=reader.text(fields, "policy_digest"),
-        at=reader.time(fields, "at"),
+        at=reader.moment(fields, "at"),
         tests=reader.count(fields, "tests"),
         transitions=tuple(map(reader.transition, reader.items(fields, "transitions"))),
         held=tuple(map(reader.transition, reader.items(fields, "held"))),
@@ -190,15 +190,15 @@ class _Reader:
             self.refuse(f"`{key}` is missing or is not a count")
         return value
 
-    def time(self, fields: dict[str, Any], key: str) -> float:
+    def moment(self, fields: dict[str, Any], key: str) -> float:
         text = self.text(fields, key)
         try:
-            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            found = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             self.refuse(f"`{key}` is not a time")
-        if moment.tzinfo is None:
+        if found.tzinfo is None:
             self.refuse(f"`{key}` lacks its time zone")
-        return moment.timestamp()
+        return found.timestamp()
 
     def items(self, fields: dict[str, Any], key: str) -> list[Any]:
         value = fields.get(key)

@@ -29,10 +29,11 @@ def test_an_expired_exemption_and_a_missing_field_are_warned_of() -> None:
     known = frozenset({"failure_rate", "broken"})
     found = [str(each).splitlines() for each in warnings(policy, now=NOW, fields=known)]
     lacks = "which the backend cannot supply: it is unknown there"
+    expired = "expired on 2027-01-14 and no longer applies"
     assert found == [
         [f"flakegate.yml:2:3: warning: rule `noisy` uses `lost_time`, {lacks}"],
         [
-            "flakegate.yml:4:5: warning: this exemption expired on 2027-01-14 and no longer applies",
+            f"flakegate.yml:4:5: warning: this exemption {expired}",
             "  remove it or renew `until`",
         ],
         [f"flakegate.yml:4:5: warning: this exemption uses `codeowners`, {lacks}"],
