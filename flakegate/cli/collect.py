@@ -91,7 +91,7 @@ def _files(paths: Iterable[str]) -> list[Path]:
         if not shards or not path.exists():
             raise UsageError(
                 f"{path}: no shard there",
-                tip="`flakegate record --shard-out FILE` writes them; in a folder, name them *.json.gz",
+                tip="`flakegate record --shard-out FILE` writes them; name them *.json.gz",
             )
         found.update(shards)
     return sorted(found)

@@ -58,7 +58,7 @@ def judge_reports(
         expect=settings.expect,
     )
     results: Sequence[Result] = fold(evidence.reports)
-    context = run_of(call.context(), results)
+    context = call.context()
     known, exempt, results, backend = _look_up(call, context, results, warn)
     verdict = judge(
         reports=evidence.reports,
@@ -95,7 +95,7 @@ def _look_up(
     from flakegate.policy.decide import exempted
 
     try:
-        with opened(call, context, write=False, warn=warn) as backend:
+        with opened(call, run_of(context, results), write=False, warn=warn) as backend:
             words = f"{backend.kind} {backend.place}"
             if not backend.matches_reports:
                 why = NOT_MATCHED.format(backend.kind)

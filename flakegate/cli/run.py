@@ -12,7 +12,7 @@ from flakegate.ci import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
-from flakegate.cli.judging import Judged, how_ended, judge_reports
+from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
 from flakegate.cli.telling import applied_document, plan_document, tell
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.gate import to_json
@@ -83,7 +83,7 @@ def command(
         if reports
         else None
     )
-    context = judged.context if judged else call.context()
+    context = run_of(judged.context, judged.results) if judged else call.context()
     acted = _Acted(recorded=None if call.has_policy else "nothing: there is no policy file")
     if call.has_policy:
         try:
@@ -149,7 +149,7 @@ def _act(
     with opened(call, context, write=not dry_run, warn=warn) as backend:
         acted.backend = f"{backend.kind} {backend.place}"
         if judged is not None:
-            acted.recorded = _record(call, backend, judged, dry_run=dry_run, warn=warn)
+            acted.recorded = _record(call, context, backend, judged, dry_run=dry_run, warn=warn)
         acted.plan = make_plan(call, context, backend)
         if dry_run:
             acted.not_applied = "--dry-run"
@@ -161,7 +161,13 @@ def _act(
 
 
 def _record(
-    call: Call, backend: Backend, judged: Judged, *, dry_run: bool, warn: Callable[[str], None]
+    call: Call,
+    context: CIContext,
+    backend: Backend,
+    judged: Judged,
+    *,
+    dry_run: bool,
+    warn: Callable[[str], None],
 ) -> str | None:
     """Puts the run into the store, in words; None for a backend that is fed by others."""
     store = as_store(backend)
@@ -174,7 +180,7 @@ def _record(
     from flakegate.cli.recording import in_words
     from flakegate.record import from_results
 
-    run = store.record([from_results(judged.results, judged.context, call.now)]).runs[0]
+    run = store.record([from_results(judged.results, context, call.now)]).runs[0]
     if run.reason:
         warn(run.reason)
         return "nothing: another run has the same key"

@@ -1,0 +1,236 @@
+"""The policy job against Datadog, over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.reports import SMALLEST, junit, write
+from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, Reply, flaky
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Caller, Done
+
+DEFAULT_BRANCH = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_EVENT_NAME": "schedule",
+    "GITHUB_REPOSITORY": "acme/shop",
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_SHA": "c1",
+    "GITHUB_RUN_ID": "1",
+    "GITHUB_JOB": "policy",
+}
+
+
+@pytest.fixture
+def datadog(folder: Path) -> Iterator[FakeDatadog]:
+    """Fifty tests of every kind; those that the smallest policy is about are `want-…`."""
+    write(folder, "flakegate.yml", SMALLEST)
+    tests = [flaky(f"want-{rate}", rate=rate) for rate in (20.1, 21.0, 55.5, 99.9)]
+    tests += [flaky(f"below-{n}", rate=n / 2) for n in range(40)]
+    tests += [flaky("at-the-bound", rate=20.0), flaky("null-rate", rate=None)]
+    tests += [
+        flaky(f"already-{state}", state=state, rate=90.0)
+        for state in ("quarantined", "disabled", "fixed")
+    ]
+    tests += [flaky("new-state", state="on_hold", rate=90.0)]
+    with FakeDatadog(tests=tests, page_cap=7) as fake:
+        yield fake
+
+
+@pytest.fixture
+def call(flakegate: Caller, datadog: FakeDatadog) -> Caller:
+    """Calls with both keys and the loopback address."""
+
+    def run(*arguments: str, **env: str) -> Done:
+        done = flakegate(*arguments, "--api-url", datadog.url, **{**KEYS, **env})
+        assert API_KEY not in done.out + done.err
+        assert APP_KEY not in done.out + done.err
+        return done
+
+    return run
+
+
+WANTED = ["want-20.1", "want-21.0", "want-55.5", "want-99.9"]
+
+
+def test_plan_sends_no_patch(call: Caller, datadog: FakeDatadog) -> None:
+    done = call("plan", "--format", "json")
+    assert done.code == 0
+    assert [each["test_id"] for each in json.loads(done.out)["transitions"]] == WANTED
+    assert {request.method for request in datadog.requests} == {"POST"}
+    assert call("plan", "--detailed-exitcode").code == 10
+
+
+@pytest.mark.parametrize("command", [("apply",), ("run",)])
+def test_exactly_the_active_tests_above_the_bound_are_patched(
+    call: Caller, datadog: FakeDatadog, command: tuple[str, ...], folder: Path
+) -> None:
+    done = call(*command, **DEFAULT_BRANCH)
+    assert done.code == 0, done.out + done.err
+    assert datadog.patched == dict.fromkeys(WANTED, "quarantined")
+    assert datadog.states["null-rate"] == "active"
+    journal = (folder / ".flakegate/journal.jsonl").read_text()
+    assert [json.loads(line)["event"] for line in journal.splitlines()] == ["intent", "result"]
+    assert API_KEY not in journal
+    assert call(*command, **DEFAULT_BRANCH).code == 0
+    assert len([each for each in datadog.requests if each.method == "PATCH"]) == 1
+
+
+def test_run_changes_nothing_on_a_pull_request(call: Caller, datadog: FakeDatadog) -> None:
+    event = {**DEFAULT_BRANCH, "GITHUB_EVENT_NAME": "pull_request"}
+    done = call("run", **event)
+    assert done.code == 0
+    assert "not applied" in done.out
+    assert datadog.patched == {}
+
+
+def test_a_saved_plan_is_applied_exactly(call: Caller, datadog: FakeDatadog, folder: Path) -> None:
+    assert call("plan", "--out", "plan.json").code == 0
+    datadog.tests.append(flaky("new", rate=80.0))
+    assert call("apply", "plan.json").code == 0
+    assert sorted(datadog.patched) == WANTED
+    write(folder, "flakegate.yml", SMALLEST.replace("20%", "30%"))
+    stale = call("apply", "plan.json")
+    assert stale.code == 7
+    assert "changed since" in stale.err
+    write(folder, "flakegate.yml", SMALLEST)
+    late = call("apply", "plan.json", FLAKEGATE_TIME="2026-11-22T12:00:00Z")
+    assert late.code == 7
+    assert call("apply", "plan.json", FLAKEGATE_REPOSITORY="github.com/acme/other").code == 7
+    assert call("apply", write(folder, "not-a-plan.json", "{}")).code == 2
+
+
+def test_a_saved_plan_leaves_what_was_moved_meanwhile(call: Caller, datadog: FakeDatadog) -> None:
+    call("plan", "--out", "plan.json")
+    for test in datadog.tests:
+        if test["id"] == "want-21.0":
+            test["attributes"]["flaky_state"] = "fixed"
+    done = call("apply", "plan.json")
+    assert done.code == 5
+    assert "want-21.0" in done.out
+    assert sorted(datadog.patched) == [each for each in WANTED if each != "want-21.0"]
+
+
+def test_beyond_a_limit_nothing_leaves_the_gate(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    release = "  - {id: back, from: quarantined, to: active, when: failure_rate > 80%}\n"
+    rules = "rules:\n  - {id: noisy, to: quarantined, when: failure_rate > 20%}\n" + release
+    write(folder, "flakegate.yml", "version: 1\nlimits: {max_changes: 3}\n" + rules)
+    plan = call("plan")
+    assert plan.code == 0
+    assert "max_changes" in plan.out
+    assert call("plan", "--detailed-exitcode").code == 10
+    done = call("apply")
+    assert done.code == 6
+    assert datadog.patched == {"already-quarantined": "active"}
+
+
+def test_moves_of_the_last_day_count(call: Caller, datadog: FakeDatadog, folder: Path) -> None:
+    write(folder, "flakegate.yml", SMALLEST + "limits: {max_changes: 5}\n")
+    assert call("apply").code == 0
+    datadog.tests += [flaky(f"more-{n}", rate=50.0) for n in range(2)]
+    assert call("apply", FLAKEGATE_TIME="2026-11-20T13:00:00Z").code == 6
+    assert call("apply", FLAKEGATE_TIME="2026-11-21T13:00:00Z").code == 0
+
+
+def test_partly_applied_says_which(call: Caller, datadog: FakeDatadog) -> None:
+    datadog.refuse = {"want-55.5": "locked by support"}
+    done = call("apply")
+    assert done.code == 5
+    assert "want-55.5" in done.out
+    assert "locked by support" in done.out
+
+
+def test_the_gate_refuses_to_guess(call: Caller, folder: Path, datadog: FakeDatadog) -> None:
+    done = call("gate", write(folder, "r.xml", junit("-test_want-55.5")), "--format", "json")
+    assert done.code == 1
+    assert json.loads(done.out)["failures"][0]["reason"] == "ambiguous"
+    assert datadog.requests == []
+
+
+def test_list_is_a_snapshot(call: Caller) -> None:
+    document = json.loads(call("list", "--format", "json").out)
+    assert (document["version"], document["backend"]) == (1, "datadog")
+    assert document["repository"] == "github.com/acme/shop"
+    assert document["taken_at"] == "2026-11-20T12:00:00Z"
+    rates = {test["id"]: test["failure_rate"] for test in document["tests"]}
+    assert len(rates) == 49
+    assert rates["want-55.5"] == 55.5
+    assert rates["null-rate"] is None
+    only = json.loads(call("list", "--format", "json", "--state", "disabled").out)
+    assert [test["id"] for test in only["tests"]] == ["already-disabled"]
+    assert only["digest"] != document["digest"]
+
+
+def test_set_is_a_persons_change(call: Caller, datadog: FakeDatadog, folder: Path) -> None:
+    done = call("set", "null-rate", "disabled", "--reason", "hangs", USER="dana")
+    assert done.code == 0, done.err
+    assert datadog.patched == {"null-rate": "disabled"}
+    intent = json.loads((folder / ".flakegate/journal.jsonl").read_text().splitlines()[0])
+    assert intent["changes"][0]["actor"] == "dana"
+    several = call("set", "below", "disabled", "--reason", "x")
+    assert several.code == 2
+    assert "40 tests match" in several.err
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (Reply(status=403, body=b'{"errors":["Forbidden"]}'), "test_optimization_read"),
+        (Reply(status=401, body=b'{"errors":["Unauthorized"]}'), "DD_API_KEY"),
+        (Reply(status=200, body=b"<html>proxy</html>"), "/api/v2/test/flaky-test-management"),
+        (Reply(status=200, body=b'{"data": 7}'), "/api/v2/test/flaky-test-management"),
+        (Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}), "302"),
+    ],
+)
+def test_a_refusing_or_confused_backend(
+    call: Caller, datadog: FakeDatadog, reply: Reply, says: str
+) -> None:
+    datadog.always = reply
+    done = call("plan")
+    assert done.code == 4
+    assert says in done.err
+    assert done.out == ""
+
+
+def test_trouble_after_a_passing_verdict_is_a_warning(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    datadog.always = Reply(status=403)
+    report = write(folder, "r.xml", junit("test_a"))
+    done = call("run", report, **DEFAULT_BRANCH)
+    assert done.code == 0
+    assert "test_optimization_read" in done.out
+    assert call("run", report, "--strict", **DEFAULT_BRANCH).code == 4
+    assert call("run", **DEFAULT_BRANCH).code == 4
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"DD_API_KEY": "k"}, "DD_APP_KEY is not set"),
+        ({"DD_APP_KEY": "k"}, "DD_API_KEY is not set"),
+        ({**KEYS, "DD_SITE": "example.com"}, "is not a Datadog site"),
+    ],
+)
+def test_half_a_configuration_is_named(
+    flakegate: Caller, folder: Path, env: dict[str, str], says: str
+) -> None:
+    write(folder, "flakegate.yml", SMALLEST)
+    done = flakegate("plan", **env)
+    assert done.code == 4
+    assert says in done.err
+
+
+def test_datadog_without_keys(flakegate: Caller, folder: Path) -> None:
+    write(folder, "flakegate.yml", SMALLEST)
+    done = flakegate("plan", "--backend", "datadog")
+    assert done.code == 4
+    assert "DD_API_KEY and DD_APP_KEY are not set" in done.err

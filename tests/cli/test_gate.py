@@ -1,0 +1,229 @@
+"""`flakegate gate`, as a CI job calls it: exit code, JSON, words."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cli.reports import SMALLEST, junit, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Caller
+
+CHANGE = {"FLAKEGATE_RUN_ID": "2"}
+
+
+def quarantine(flakegate: Caller, folder: Path, name: str) -> None:
+    """Records a run of its own in which the test fails, and a person quarantines it."""
+    report = write(folder, "before.xml", junit(f"-{name}", "test_other"))
+    assert flakegate("record", report, FLAKEGATE_RUN_ID="1").code == 0
+    done = flakegate("set", name, "quarantined", "--reason", "being rewritten", USER="dana")
+    assert done.code == 0, done.err
+
+
+def test_green_passes_and_opens_nothing(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("test_a", "test_b"))
+    done = flakegate("gate", report, DD_API_KEY="only-one-key")
+    assert done.code == 0
+    assert "passed: 2 tests" in done.out
+    assert not (folder / ".flakegate").exists()
+
+
+def test_a_failure_that_nobody_knows_blocks(flakegate: Caller, folder: Path) -> None:
+    done = flakegate("gate", write(folder, "r.xml", junit("test_a", "-test_b")))
+    assert done.code == 1
+    assert "BLOCKED" in done.out
+    assert "not known to be flaky" in done.out
+    assert not (folder / ".flakegate").exists()
+
+
+def test_a_quarantined_failure_is_excused(flakegate: Caller, folder: Path) -> None:
+    quarantine(flakegate, folder, "test_b")
+    report = write(folder, "r.xml", junit("test_a", "-test_b"))
+    done = flakegate("gate", report, "--format", "json", **CHANGE)
+    assert done.code == 0
+    document = json.loads(done.out)
+    test_id = document["failures"][0].pop("test_id")
+    assert document == {
+        "version": 1,
+        "verdict": "pass",
+        "exit_code": 0,
+        "totals": {
+            "tests": 2,
+            "passed": 1,
+            "failures": 1,
+            "errors": 0,
+            "skipped": 0,
+            "flaky": 0,
+            "reruns": 0,
+            "reports": 1,
+        },
+        "failures": [
+            {
+                "suite": "unit",
+                "classname": "tests.test_cart",
+                "name": "test_b",
+                "file": "tests/test_cart.py",
+                "outcome": "failure",
+                "message": "expected 42, got 41\nat line 7",
+                "decision": "excused",
+                "reason": "quarantined",
+                "rule": None,
+            }
+        ],
+        "evidence": [],
+    }
+    assert test_id in flakegate("list", "--format", "json").out
+
+
+def test_another_failure_beside_it_still_blocks(flakegate: Caller, folder: Path) -> None:
+    quarantine(flakegate, folder, "test_b")
+    report = write(folder, "r.xml", junit("-test_a", "-test_b"))
+    document = json.loads(flakegate("gate", report, "--format", "json", **CHANGE).out)
+    assert document["exit_code"] == 1
+    decisions = {row["name"]: row["decision"] for row in document["failures"]}
+    assert decisions == {"test_a": "blocked", "test_b": "excused"}
+
+
+def test_an_exempt_test_is_never_excused(flakegate: Caller, folder: Path) -> None:
+    quarantine(flakegate, folder, "test_b")
+    write(
+        folder,
+        "flakegate.yml",
+        SMALLEST + 'exempt: [{when: name == "test_b", reason: must block}]\n',
+    )
+    done = flakegate("gate", write(folder, "r.xml", junit("-test_b")), **CHANGE)
+    assert done.code == 1
+    assert "exempt by the policy: must block" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "truncated"),
+        (junit("test_a")[:-20], "truncated"),
+        ("<html><body>502</body></html>", "not-junit"),
+        (junit("test_a", declared=1), "missing-failures"),
+        (junit(), "empty"),
+        (junit("test_a").replace("</testsuite>", "<error/></testsuite>"), "suite-error"),
+    ],
+)
+def test_incomplete_evidence_is_no_pass(
+    flakegate: Caller, folder: Path, text: str, problem: str
+) -> None:
+    report = write(folder, "r.xml", text)
+    done = flakegate("gate", report, "--format", "json")
+    document = json.loads(done.out)
+    assert (done.code, document["verdict"]) == (3, "incomplete")
+    assert [row["problem"] for row in document["evidence"]] == [problem]
+
+
+def test_no_report_is_named(flakegate: Caller) -> None:
+    done = flakegate("gate", "reports/*.xml")
+    assert done.code == 3
+    assert "reports/*.xml" in done.out
+
+
+def test_one_broken_report_does_not_hide_the_others(flakegate: Caller, folder: Path) -> None:
+    write(folder, "reports/a.xml", junit("-test_a"))
+    write(folder, "reports/b.xml", "<testsuite>")
+    document = json.loads(flakegate("gate", "reports", "--format", "json").out)
+    assert document["exit_code"] == 3
+    assert [row["name"] for row in document["failures"]] == ["test_a"]
+
+
+@pytest.mark.parametrize(
+    ("end", "failing", "code", "problem"),
+    [
+        (("--test-exit-code", "0"), False, 0, None),
+        (("--test-exit-code", "1"), False, 1, "no-failure"),
+        (("--test-exit-code", "2"), True, 2, "exit-code"),
+        (("--test-exit-code", "137"), True, 137, "killed"),
+        (("--test-exit-code", "-9"), True, 137, "killed"),
+        (("--test-outcome", "failure"), False, 3, "no-failure"),
+        (("--test-outcome", "cancelled"), False, 3, "killed"),
+        (("--test-outcome", "skipped"), False, 3, "empty"),
+        (("--test-outcome", "success"), False, 0, None),
+        (("--test-exit-code", "0", "--test-outcome", "failure"), False, 3, "no-failure"),
+    ],
+)
+def test_how_the_tests_ended_is_evidence(  # noqa: PLR0913 - the columns of the table above
+    flakegate: Caller,
+    folder: Path,
+    *,
+    end: tuple[str, ...],
+    failing: bool,
+    code: int,
+    problem: str | None,
+) -> None:
+    quarantine(flakegate, folder, "test_b")
+    report = write(folder, "r.xml", junit("test_a", "-test_b" if failing else "test_b"))
+    done = flakegate("gate", report, *end, "--format", "json", **CHANGE)
+    document = json.loads(done.out)
+    assert (done.code, document["exit_code"]) == (code, code)
+    assert [row["problem"] for row in document["evidence"]] == ([problem] if problem else [])
+
+
+def test_a_run_never_excuses_itself(flakegate: Caller, folder: Path) -> None:
+    """A rule acts on a failure of this CI run; that excuses none of its jobs and attempts."""
+    write(folder, "flakegate.yml", SMALLEST)
+    report = write(folder, "r.xml", junit("test_a", "-test_b"))
+    green = write(folder, "green.xml", junit("test_a", "test_b"))
+    main = {
+        "FLAKEGATE_BRANCH": "main",
+        "FLAKEGATE_DEFAULT_BRANCH": "main",
+        "FLAKEGATE_COMMIT": "c1",
+        "FLAKEGATE_JOB": "unit",
+    }
+    assert flakegate("record", report, FLAKEGATE_RUN_ID="7", **main).code == 0
+    again = flakegate("record", green, FLAKEGATE_RUN_ID="7", FLAKEGATE_RUN_ATTEMPT="2", **main)
+    assert "1 test found to be flaky" in again.out
+    applied = flakegate("apply", FLAKEGATE_RUN_ID="8", **main)
+    assert "active → quarantined" in applied.out
+    assert flakegate("gate", report, FLAKEGATE_RUN_ID="7", **main).code == 1
+    other = {**main, "FLAKEGATE_JOB": "other", "FLAKEGATE_RUN_ATTEMPT": "3"}
+    assert flakegate("gate", report, FLAKEGATE_RUN_ID="7", **other).code == 1
+    assert flakegate("gate", report, FLAKEGATE_RUN_ID="9", **main).code == 0
+
+
+def test_observe_tells_the_truth_and_exits_0(flakegate: Caller, folder: Path) -> None:
+    write(folder, "flakegate.yml", SMALLEST + "gate: {mode: observe}\n")
+    report = write(folder, "r.xml", junit("-test_a"))
+    done = flakegate("gate", report, "--format", "json")
+    assert (done.code, json.loads(done.out)["verdict"]) == (0, "block")
+    assert flakegate("gate", write(folder, "cut.xml", "<testsuite>")).code == 3
+
+
+def test_a_quarantine_that_is_too_old_excuses_no_more(flakegate: Caller, folder: Path) -> None:
+    quarantine(flakegate, folder, "test_b")
+    write(folder, "flakegate.yml", SMALLEST + "gate: {max_age: 14d}\n")
+    report = write(folder, "r.xml", junit("-test_b"))
+    assert flakegate("gate", report, **CHANGE).code == 0
+    later = flakegate("gate", report, FLAKEGATE_TIME="2026-12-20T12:00:00Z", **CHANGE)
+    assert later.code == 1
+    assert "longer than gate.max_age" in later.out
+
+
+def test_summary_file(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("-test_b"))
+    flakegate("gate", report, "--summary", "out/summary.md")
+    assert "test_b" in (folder / "out/summary.md").read_text()
+
+
+def test_a_store_that_git_tracks_excuses_nothing_on_a_pull_request(
+    flakegate: Caller, folder: Path
+) -> None:
+    import subprocess
+
+    quarantine(flakegate, folder, "test_b")
+    report = write(folder, "r.xml", junit("-test_b"))
+    for command in (["init", "-q"], ["add", "-f", ".flakegate/history.db"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)  # noqa: S607 - the user's git
+    done = flakegate("gate", report, FLAKEGATE_PULL_REQUEST="12", **CHANGE)
+    assert done.code == 4
+    assert "is a file of the repository" in done.out
+    assert flakegate("gate", report, **CHANGE).code == 0
