@@ -14,7 +14,7 @@ from flakegate import escape, wording
 from flakegate.summary import answer, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from jinja2 import Environment
 
@@ -79,6 +79,7 @@ def terminal(summary: Summary, load: Load, *, colour: bool, width: int | None) -
     environment.filters.update(
         paint=paint,
         pad=_pad,
+        widest=_widest,
         fit=lambda text, indent: Raw(_fit(escape.terminal(str(text)), indent, width)),
         first_line=_first_line,
     )
@@ -152,7 +153,7 @@ def _environment(load: Load, escaped: Callable[[str], str]) -> Environment:
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return f"{value:,}"
-        return escaped(wording.clip(escape.visible(str(value)), _TEXT))
+        return escaped(_short(escape.visible, str(value), _TEXT))
 
     environment = jinja2.Environment(  # noqa: S701 - escaped by finalize, for the medium at hand
         loader=jinja2.FunctionLoader(load),
@@ -210,15 +211,23 @@ def _columns(text: str) -> int:
     )
 
 
+def _short(shown: Callable[[str], str], text: str, length: int) -> str:
+    """Cut before escaping, since a name can have megabytes, and after, since escapes are long."""
+    return wording.clip(shown(wording.clip(text, length + 1)), length)
+
+
 def _name(text: object) -> str:
-    return wording.clip(escape.terminal(str(text)), _NAME)
+    return _short(escape.terminal, str(text), _NAME)
 
 
-def _pad(text: object, among: Sequence[object]) -> Raw:
-    """Pads to the widest of a column, within reason."""
+def _widest(texts: Iterable[object]) -> int:
+    """The width of a column for these names, within reason."""
+    return min(_WIDEST, max((_columns(_name(text)) for text in texts), default=0))
+
+
+def _pad(text: object, width: int) -> Raw:
     shown = _name(text)
-    widest = max((_columns(_name(each)) for each in among), default=0)
-    return Raw(shown + " " * max(0, min(widest, _WIDEST) - _columns(shown)))
+    return Raw(shown + " " * (width - _columns(shown)))
 
 
 def _fit(text: str, indent: int, width: int | None) -> str:

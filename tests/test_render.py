@@ -11,6 +11,7 @@ import jinja2
 import pytest
 
 from flakegate import render
+from flakegate.apply import Applied
 from tests.markdown import ACTIVE, COMMAND, blocks, leaves, plain_texts, shape
 from tests.summaries import (
     CASES,
@@ -204,3 +205,9 @@ def test_wide_signs_take_two_columns() -> None:
     lines = shown(replace(QUIET, verdict=verdict("pass", wide, RETRY))).splitlines()
     rows = [line for line in lines if "quarantined" in line]
     assert rows[0].index("quarantined") + 2 == rows[1].index("quarantined")
+
+
+def test_changes_without_a_plan_are_told() -> None:
+    written = shown(replace(QUIET, applied=Applied(done=MOVES[:1], failed=((MOVES[1], "404"),))))
+    assert "applied    1 state change" in written
+    assert "FAILED     tests.core.test_flush" in written
