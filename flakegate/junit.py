@@ -227,7 +227,7 @@ class Reader:
         except _Refused as refused:
             self._stop("not-junit", str(refused))
         except (expat.ExpatError, UnicodeDecodeError) as error:
-            if final and wellformed.ends_too_early(error):
+            if wellformed.ends_too_early(error):
                 self._stop("truncated", f"{self._where()}: {self._ending()}")
             else:
                 self._stop("not-junit", f"{self._where()}: {wellformed.cause(error)}")

@@ -78,9 +78,9 @@ def fold(reports: Sequence[Report]) -> tuple[Result, ...]:
 
 
 def _one_report(report: Report) -> list[Result]:
-    tests: dict[Identity | int, Result] = {}
-    repeated: dict[Identity | int, list[Result]] = {}  # few, so that most tests need no list
-    for number, case in enumerate(report.cases):
+    tests: dict[Identity, Result] = {}
+    repeated: dict[Identity, list[Result]] = {}  # few, so that most tests need no list
+    for case in report.cases:
         result = Result(
             identity=identify(case, report.base_dir),
             report=report.path,
@@ -89,13 +89,11 @@ def _one_report(report: Report) -> list[Result]:
             earlier=case.earlier,
             ambiguous=refusal(case),
         )
-        named = result.identity.name and result.identity.suite
-        key = result.identity if named else number
-        if (first := tests.setdefault(key, result)) is not result:
-            repeated.setdefault(key, [first]).append(result)
+        if (first := tests.setdefault(result.identity, result)) is not result:
+            repeated.setdefault(result.identity, [first]).append(result)
     results: list[Result] = []
-    for key, result in tests.items():
-        if same := repeated.get(key):
+    for identity, result in tests.items():
+        if same := repeated.get(identity):
             results += _same_test(same, report.writer)
         else:
             results.append(result)

@@ -76,7 +76,7 @@ def is_html(head: bytes) -> bool:
 
 
 def ends_too_early(error: expat.ExpatError | UnicodeDecodeError) -> bool:
-    """Whether more bytes could have mended this error, raised at the end of the document."""
+    """Whether more bytes could have mended this error: it is raised at the end only."""
     if isinstance(error, UnicodeDecodeError):
         return error.reason.startswith("incomplete")
     return expat.ErrorString(error.code) in _TOO_EARLY

@@ -79,7 +79,7 @@ def test_absent_attributes_are_none_and_empty_ones_are_not() -> None:
 
 def test_the_nearest_suite_names_the_case_and_the_nearest_file_places_it() -> None:
     cases = read(
-        '<testsuites><testsuite name="out" file="f"><testsuite name="in">'
+        '<testsuites name="root"><testsuite name="out" file="f"><testsuite name="in">'
         '<testcase name="1"/></testsuite><testcase name="2"/>'
         '<testsuite><testcase name="3"/></testsuite></testsuite><testcase name="4"/></testsuites>'
     ).cases
@@ -147,6 +147,11 @@ def test_messages_are_cut_and_long_text_streams_by() -> None:
     assert both.message == "m" * MAX_MESSAGE
 
 
+def test_blanks_before_a_message_are_not_kept() -> None:
+    blanks = " \n" * MAX_MESSAGE
+    assert only(in_suite(f"<testcase><failure>{blanks}<b/>x</failure></testcase>")).message == "x"
+
+
 def test_a_huge_attribute_is_read_in_reasonable_time() -> None:
     document = in_suite(f"<testcase name='a'><failure message='{'&lt;' * 2_500_000}'/></testcase>")
     started = time.process_time()
@@ -190,6 +195,28 @@ def test_times_of_every_locale(text: str | None, expected: float | None) -> None
 def test_no_time_is_a_surprise(text: str) -> None:
     value = seconds(text)
     assert value is None or value >= 0
+
+
+PYTEST = (
+    'name="pytest" errors="0" failures="0" skipped="0" tests="0" time="0" timestamp="" hostname=""'
+)
+GRADLE = 'name="A" tests="0" skipped="0" failures="0" errors="0" timestamp="" hostname="" time="0"'
+
+
+@pytest.mark.parametrize(
+    ("document", "writer"),
+    [
+        (f"<testsuites name='pytest tests'><testsuite {PYTEST}/></testsuites>", "pytest"),
+        (f"<testsuite {GRADLE}><properties/></testsuite>", "gradle"),
+        (f"<testsuites><testsuite {PYTEST}/><testsuite {PYTEST}/></testsuites>", None),
+        (f"<testsuite {GRADLE}><testsuite {GRADLE}/></testsuite>", None),
+        (f"<testsuite {PYTEST} id='1'/>", None),
+        (f"<testsuites {PYTEST}/>", None),
+        ("<testsuite name='pytest'/>", None),
+    ],
+)
+def test_the_writer_of_a_whole_report(document: str, writer: str | None) -> None:
+    assert read(document).writer == writer
 
 
 # Evidence of suites
@@ -260,6 +287,32 @@ def test_the_place_of_a_problem_is_its_line_and_column() -> None:
 def test_every_proper_prefix_is_truncated(length: int) -> None:
     (problem,) = read(TWO[:length]).problems
     assert problem.problem == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("", "it is empty"),
+        ("<testsuite><testcase name='", "before its root element is closed"),
+        ("<testsuite><testcase>", "in the middle of a test case"),
+        ("<testsuite><testcase/>", "before its root element is closed"),
+        ("<!DOCTYPE html>\n<p>", "an HTML page"),
+        (" <!doctype html><title>x", "an HTML page"),
+        ("<html lang='en'>", "an HTML page"),
+        ('{"tests": 1}', "it is not XML"),
+        ("tests: 1", "it is not XML"),
+        ("<testsuite>&</testsuite>", "a stray < or &"),
+        ("<testsuite/><testsuite/>", "two runs probably wrote"),
+        ("<testsuite></testsuites>", "two processes probably wrote"),
+        ("<TestRun/>", "(TRX)"),
+        ("<pmd/>", "not a JUnit report"),
+        ('<?xml version="1.0" encoding="klingon"?><testsuite/>', "encoding is not known"),
+        ('<?xml version="1.0" encoding="UTF-16"?><testsuite/>', "not in the encoding"),
+    ],
+)
+def test_what_was_probably_the_matter(document: str, words: str) -> None:
+    (problem,) = read(document).problems
+    assert words in problem.detail
 
 
 def test_bytes_after_a_break_are_not_looked_at() -> None:
