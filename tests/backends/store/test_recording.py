@@ -1,0 +1,429 @@
+"""Runs into the store: each once, in any order, and what they show about their tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from flakegate.backends.store import store as store_module
+from flakegate.backends.store.detection import Seen, detect, is_outage
+from flakegate.backends.store.recording import Fate, record_run
+from flakegate.backends.store.schema import METADATA, runs, state_log
+from flakegate.model import State
+from tests.backends.store.build import (
+    DAY,
+    NOW,
+    flaky,
+    from_fork,
+    key_of,
+    move,
+    named,
+    on_branch,
+    open_store,
+    result,
+    run,
+)
+
+if TYPE_CHECKING:
+    from flakegate.backends.store.store import Store
+    from flakegate.record import RunRecord
+
+T = NOW - 5 * DAY
+
+
+def log(store: Store) -> list[tuple[object, ...]]:
+    columns = state_log.c
+    with store.database.reading() as connection:
+        found = select(
+            columns.from_state, columns.to_state, columns.at, columns.actor, columns.reason
+        ).order_by(columns.id)
+        return [tuple(row) for row in connection.execute(found)]
+
+
+def contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every table."""
+    with store.database.reading() as connection:
+        return {
+            table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
+            for table in METADATA.sorted_tables
+        }
+
+
+def retried(name: str = "a") -> RunRecord:
+    return run(1, T, **{name: "fp", "other": "p"})
+
+
+# Once, and only once
+
+
+def test_the_same_run_again_changes_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.record([retried()]).runs[0].fate is Fate.NEW
+    before = contents(store)
+    again = store.record([replace(retried(), at=T + 60), retried()])
+    assert [one.fate for one in again.runs] == [Fate.KNOWN, Fate.KNOWN]
+    assert contents(store) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run(1, T, a="f", other="p"),
+        run(1, T, a="fp"),
+        run(1, T, a="fp", other="p", more="s"),
+        replace(retried(), commit="another"),
+        replace(retried(), fork=True),
+    ],
+)
+def test_the_same_key_with_other_content_is_refused(tmp_path: Path, other: RunRecord) -> None:
+    store = open_store(tmp_path)
+    store.record([retried()])
+    before = contents(store)
+    done = store.record([other, run(2, T, b="p")])
+    refused, new = done.runs
+    assert refused.fate is Fate.REFUSED
+    assert refused.reason
+    assert "FLAKEGATE_SHARD" in refused.reason
+    assert retried().key in refused.reason
+    assert new.fate is Fate.NEW, "nothing else of the batch is lost"
+    assert done.of(Fate.REFUSED) == (refused,)
+    after = contents(store)
+    assert set(before["runs"]) < set(after["runs"])
+    assert len(after["runs"]) == 2
+    assert after["nonpass"] == before["nonpass"]
+
+
+def test_a_batch_answers_in_the_order_it_was_given(tmp_path: Path) -> None:
+    batch = [run(number, T - number, a="p") for number in range(120)]
+    done: list[tuple[int, int | None]] = []
+    recorded = open_store(tmp_path).record(batch, lambda now, of: done.append((now, of)))
+    assert [one.key for one in recorded.runs] == [one.key for one in batch]
+    assert done == [(50, 120), (100, 120), (120, 120)]
+
+
+def test_of_two_runs_with_one_key_in_a_batch_the_earlier_counts(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    later, earlier = run(1, T + 1, a="p"), run(1, T, a="f")
+    assert [one.fate for one in store.record([later, earlier]).runs] == [Fate.REFUSED, Fate.NEW]
+
+
+def test_repositories_in_one_file_do_not_meet(tmp_path: Path) -> None:
+    here = open_store(tmp_path)
+    there = open_store(tmp_path, repository="github.com/acme/other")
+    elsewhere = replace(run(2, T, a="fp", b="p"), repository="github.com/acme/other")
+    here.record([run(1, T, a="p", z="p"), elsewhere])
+    assert flaky(here) == {}
+    assert set(flaky(there)) == {"a"}
+    assert here.suite_size() == there.suite_size() == 2
+    assert set(here.recorded()) == {key_of("a"), key_of("z")}
+    assert set(there.recorded()).isdisjoint(here.recorded())
+    assert there.find([named("a")])[named("a")].runs == 1
+    assert here.find([named("a")]) == {}
+
+
+# Detection, sticky
+
+
+def test_detected_tests_enter_as_active_and_the_log_says_why(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.record([retried()]).runs[0].detected == (key_of("a"),)
+    assert log(store) == [
+        (None, "active", T, "detection", "failed and passed on retry in job tests")
+    ]
+    test = flaky(store)["a"]
+    assert (test.state, test.state_since) == (State.ACTIVE, T)
+    assert test.cause
+    assert (test.cause.rule, test.cause.actor) == (None, "detection")
+    assert (test.first_flaked_at, test.first_flaked_branch) == (T, "main")
+
+
+def test_a_pass_can_complete_the_evidence(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    red = run(1, T, a="f", b="p")
+    store.record([red])
+    assert flaky(store) == {}
+    green = replace(run(2, T + 9 * DAY, a="p", b="p"), commit=red.commit)
+    assert store.record([green]).runs[0].detected == (key_of("a"),)
+    assert flaky(store)["a"].first_flaked_at == T, "the failing run, and only that"
+
+
+def test_it_sticks(tmp_path: Path) -> None:
+    store = open_store(tmp_path, now=NOW + 90 * DAY)
+    store.record([retried(), *(run(n, T + n * DAY, a="p", other="p") for n in range(2, 60))])
+    assert flaky(store)["a"].state is State.ACTIVE
+    assert len(log(store)) == 1
+
+
+def test_skips_are_not_failures(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    cascade = run(1, T, a="s", b="s")
+    store.record([cascade, replace(run(2, T, a="p", b="p"), commit=cascade.commit)])
+    store.record([on_branch(run(n, T, a="s", b="s"), f"b{n}") for n in range(3, 9)])
+    assert flaky(store) == {}
+
+
+def test_a_skip_after_a_failure_is_no_pass(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T, a="fs")])
+    assert flaky(store) == {}
+
+
+def test_an_outage_proves_nothing_and_counts_nowhere(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    names = [f"t{number}" for number in range(20)]
+    outage = run(1, T, **dict.fromkeys(names, "f"))
+    fine = replace(run(2, T + 60, **dict.fromkeys(names, "p")), commit=outage.commit)
+    recorded = store.record([outage, fine])
+    assert [one.infra for one in recorded.runs] == [True, False]
+    assert store.record([outage]).runs[0].infra, "known as one"
+    assert flaky(store) == {}
+    again = replace(run(3, T + 99, t0="f", t1="p"), commit=outage.commit)
+    store.record([again])
+    found = flaky(store)["t0"]
+    assert (found.runs, found.failures, found.failed_pipelines) == (2, 1, 1)
+    assert found.first_flaked_at == T + 99
+    assert store.suite_size() == 20
+
+
+def test_retries_that_saved_every_test_were_an_outage_all_the_same(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    blip = run(1, T, **{f"t{number}": "fp" for number in range(20)})
+    assert store.record([blip]).runs[0].infra
+    assert flaky(store) == {}
+
+
+def test_skipped_tests_do_not_water_down_an_outage(tmp_path: Path) -> None:
+    stopped = run(1, T, **{f"t{n}": "f" if n < 5 else "s" for n in range(100)})
+    assert open_store(tmp_path).record([stopped]).runs[0].infra
+
+
+def test_a_fixed_test_that_flakes_again_is_active_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path, now=NOW)
+    store.record([retried()])
+    store.update([move("a", State.ACTIVE, State.FIXED, rule=None)])
+    assert store.record([run(2, NOW - 60, a="fp", other="p")]).runs[0].detected == ()
+    assert flaky(store)["a"].state is State.FIXED, "a failure from before the fix is no news"
+    assert store.record([run(3, NOW + 60, a="f", other="p")]).runs[0].detected == ()
+    assert store.record([run(4, NOW + 90, a="fp", other="p")]).runs[0].detected == (key_of("a"),)
+    assert flaky(store)["a"].state is State.ACTIVE
+    retry = "failed and passed on retry in job tests"
+    assert log(store)[1:] == [
+        ("active", "fixed", NOW, "ada", "because"),
+        ("fixed", "active", NOW + 90, "detection", retry),
+    ]
+    assert flaky(store)["a"].first_flaked_at == T
+
+
+def test_a_quarantined_test_that_flakes_stays_quarantined(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([retried()])
+    store.update([move("a", State.ACTIVE, State.QUARANTINED)])
+    assert store.record([run(2, NOW, a="fp", other="p")]).runs[0].detected == ()
+    assert flaky(store)["a"].state is State.QUARANTINED
+    assert len(log(store)) == 2
+
+
+def test_what_a_person_named_keeps_its_state_when_it_is_detected(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T, a="p", other="p")])
+    store.update([move("a", State.ACTIVE, State.QUARANTINED, rule=None)])
+    assert flaky(store)["a"].first_flaked_at is None
+    store.record([run(2, T + 60, a="fp", other="p")])
+    assert flaky(store)["a"].state is State.QUARANTINED
+    assert flaky(store)["a"].first_flaked_at == T + 60
+
+
+def test_the_last_flake_is_the_latest_failure(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    broken = on_branch(run(2, T + DAY, a="f", other="p"), "topic")
+    early = run(3, T - DAY, a="f", other="p")
+    store.record([retried()])
+    store.record([broken])
+    store.record([early])
+    test = flaky(store)["a"]
+    assert (test.last_flaked_at, test.last_flaked_branch) == (T + DAY, "topic")
+    outage = run(4, T + 2 * DAY, **{f"t{number}": "f" for number in range(9)}, a="f")
+    store.record([outage])
+    assert flaky(store)["a"].last_flaked_at == T + DAY
+
+
+def test_earlier_evidence_that_comes_late_moves_the_first_flake(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([retried()])
+    store.record([on_branch(run(2, T - DAY, a="ep", other="p"), "topic")])
+    test = flaky(store)["a"]
+    assert (test.first_flaked_at, test.first_flaked_branch) == (T - DAY, "topic")
+    assert len(log(store)) == 1
+
+
+def test_words_and_duration_are_of_the_latest_failure_that_has_any(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    plain = replace(result("a", "fp"), message=None, duration=None)
+    store.record([retried(), replace(run(2, T + 1), results=(plain,))])
+    test = flaky(store)["a"]
+    assert (test.error_message, test.duration, test.last_flaked_at) == ("a broke", 1.5, T + 1)
+    new = replace(plain, message="worse", duration=0.0)
+    store.record([replace(run(3, T + 2), results=(new,))])
+    assert (flaky(store)["a"].error_message, flaky(store)["a"].duration) == ("worse", 0.0)
+
+
+def test_a_fork_chooses_no_words_that_a_rule_could_ask_for(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    said = replace(result("a", "f"), message="Timeout: quarantine me", duration=9.0)
+    store.record([retried(), from_fork(replace(run(2, T + 1), results=(said,)), "7")])
+    test = flaky(store)["a"]
+    assert (test.error_message, test.duration) == ("a broke", 1.5)
+    assert test.last_flaked_at == T + 1
+
+
+def test_forks_alone_detect_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([from_fork(run(n, T, a="fp", b="p"), str(n)) for n in range(1, 9)])
+    assert flaky(store) == {}
+
+
+def test_a_broken_default_branch_is_no_flake_of_the_branches(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T - 30 * DAY, a="f", other="p")])
+    store.record([on_branch(run(n, T + n, a="f", other="p"), f"b{n}") for n in range(2, 6)])
+    assert flaky(store) == {}
+    # The default branch was mended in between, but nobody had told the store.
+    late = run(9, T - DAY, a="p", other="p")
+    assert store.record([late]).runs[0].detected == (key_of("a"),)
+    assert flaky(store)["a"].first_flaked_branch == "b2"
+
+
+# In any order, whatever the pieces
+
+BRANCHES = ["main", "a", "b", "c", "gh-readonly-queue/release/pr-7-0a"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[RunRecord]:
+    many = draw(st.integers(1, 14))
+    records = []
+    for number in range(many):
+        branch = draw(st.sampled_from(BRANCHES))
+        outcomes = draw(
+            st.dictionaries(
+                st.sampled_from("xy"), st.sampled_from(["p", "p", "f", "f", "fp", "s"]), min_size=1
+            )
+        )
+        records.append(
+            replace(
+                run(number, T + draw(st.integers(0, 60)) * DAY / 3, **outcomes),
+                branch=branch,
+                is_default=branch == "main",
+                queued=draw(st.integers(0, 9)) == 0,
+                commit=draw(st.sampled_from(["c1", "c2", None, f"{number}", f"{number}"])),
+                leg=draw(st.sampled_from(["x:", "x:", "y:"])),
+                pull_request=draw(st.sampled_from([None, None, "1", "2"])),
+                fork=draw(st.integers(0, 4)) == 0,
+            )
+        )
+    return sorted(records, key=lambda record: (record.at, record.key))
+
+
+def seen(record: RunRecord, name: str) -> Seen | None:
+    for one in record.results:
+        letters = "".join(outcome.value[0] for outcome in one.attempts)
+        if one.identity.name == name and letters != "s":
+            return Seen(
+                at=record.at,
+                failed="f" in letters,
+                passed="p" in letters,
+                commit=record.commit,
+                leg=record.leg,
+                branch=record.branch,
+                pull_request=record.pull_request,
+                is_default=record.is_default,
+                queued=record.queued,
+                fork=record.fork,
+            )
+    return None
+
+
+def first_flake(records: list[RunRecord], name: str) -> tuple[float, str | None] | None:
+    """When the whole history, run after run, first shows that the test is flaky."""
+    so_far: list[Seen] = []
+    for record in records:
+        if (one := seen(record, name)) is not None:
+            so_far.append(one)
+        if flake := detect(so_far):
+            return flake.first.at, flake.first.branch
+    return None
+
+
+def one_by_one(store: Store, records: list[RunRecord]) -> None:
+    """In one transaction, because the disk is slow."""
+    with store.database.writing() as connection:
+        for record in records:
+            record_run(connection, record, pipeline=None, known={})
+
+
+def summary(store: Store) -> list[tuple[object, ...]]:
+    found = [
+        (test.name, test.state, test.first_flaked_at, test.first_flaked_branch, test.last_flaked_at,
+         test.runs, test.failures, test.failed_pipelines, test.error_message)
+        for test in flaky(store).values()
+    ]  # fmt: skip
+    return [*sorted(found), *sorted(log(store), key=repr)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(histories())
+def test_what_is_fetched_as_evidence_decides_as_the_whole_history_would(
+    records: list[RunRecord],
+) -> None:
+    with TemporaryDirectory() as folder:
+        store = open_store(Path(folder))
+        one_by_one(store, records)
+        found = {
+            name: (test.first_flaked_at, test.first_flaked_branch)
+            for name, test in flaky(store).items()
+        }
+    expected = {name: flake for name in "xy" if (flake := first_flake(records, name))}
+    assert found == expected
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(histories(), st.randoms(use_true_random=False), st.integers(1, 14))
+def test_the_order_of_a_batch_does_not_matter(
+    records: list[RunRecord], dice: object, many: int
+) -> None:
+    shuffled = list(records)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    with TemporaryDirectory() as first, TemporaryDirectory() as second:
+        ordered, batch = open_store(Path(first)), open_store(Path(second))
+        one_by_one(ordered, records)
+        batch.record(shuffled)
+        batch.record(shuffled[:many])
+        assert summary(batch) == summary(ordered)
+
+
+def test_a_batch_of_many_transactions_is_in_order_too(tmp_path: Path) -> None:
+    base = [run(n, T + n, a="f", other="p") for n in range(0, 100, 2)]
+    shared = [on_branch(run(n, T + n, a="f", other="p"), f"b{n}") for n in range(1, 100, 2)]
+    assert len(base + shared) > store_module.CHUNK
+    store = open_store(tmp_path)
+    store.record([*shared, *base])
+    assert flaky(store) == {}
+
+
+@pytest.mark.parametrize(("failed", "passed"), [(0, 0), (1, 0), (4, 1), (5, 0), (5, 44), (5, 45)])
+def test_runs_know_how_many_tests_ran_and_failed(tmp_path: Path, failed: int, passed: int) -> None:
+    names = [f"t{number}" for number in range(failed + passed)]
+    letters = {name: "f" if number < failed else "p" for number, name in enumerate(names)}
+    store = open_store(tmp_path)
+    store.record([run(1, T, **letters, skipped="s")])
+    with store.database.reading() as connection:
+        row = connection.execute(select(runs)).one()
+    assert (row.n_failed, row.n_total) == (failed, failed + passed)
+    assert row.infra is is_outage(failed, failed + passed)
