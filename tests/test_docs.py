@@ -1,0 +1,118 @@
+"""The documents cannot drift: commands, options, fields, keys and exit codes are compared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from flakegate.ci import _OVERRIDES
+from flakegate.cli.main import COMMANDS, flakegate
+from flakegate.errors import MEANING
+from flakegate.policy.fields import FIELDS
+from flakegate.policy.load import load
+from flakegate.wording import _ABOUT_EVIDENCE
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+POLICY = (ROOT / "docs/policy.md").read_text()
+KEYS, WHEN = POLICY.split("## `when`")
+GATE = (ROOT / "docs/gate.md").read_text()
+COMMANDS_PAGE = ROOT / "docs/commands.md"
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def rows(text: str, pattern: str) -> list[str]:
+    return re.findall(rf"^\| {pattern} \|", text, re.MULTILINE)
+
+
+def test_exit_codes() -> None:
+    table = re.findall(r"^\| (\d+) \| (.+) \|$", README, re.MULTILINE)
+    assert table == [(str(int(code)), meaning) for code, meaning in MEANING.items()]
+
+
+def test_every_command_is_in_the_readme() -> None:
+    named = re.findall(r"^\| `flakegate (\w+)", README, re.MULTILINE)
+    assert named == list(COMMANDS)
+
+
+def test_every_overriding_variable_is_in_the_readme() -> None:
+    for name in [*_OVERRIDES, "FLAKEGATE_REPOSITORY", "FLAKEGATE_PULL_REQUEST", "FLAKEGATE_TIME"]:
+        assert name in README or f"`{name.removeprefix('FLAKEGATE')}`" in README, name
+
+
+def test_fields() -> None:
+    table = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", WHEN, re.MULTILINE)
+    expected = [(field.name, str(field.kind), field.description) for field in FIELDS.values()]
+    assert table == expected
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/policy.md"])
+def test_policies_shown_are_valid(page: str) -> None:
+    policies = blocks((ROOT / page).read_text(), "yaml")
+    assert policies
+    for text in policies:
+        problems = [str(problem) for problem in load(text.encode(), page).problems]
+        assert [problem for problem in problems if ": error:" in problem] == []
+
+
+def test_conditions_shown_are_valid() -> None:
+    (examples,) = [text for text in blocks(WHEN, "text") if "known(" in text]
+    for line in examples.splitlines():
+        text = f"version: 1\nrules:\n  - {{id: a, to: quarantined, when: '{line}'}}\n"
+        assert load(text.encode(), "shown").policy is not None, line
+
+
+def test_every_key_of_the_policy_is_known() -> None:
+    keys = rows(KEYS, r"`([a-z_.\[\]]+)` \| [^|]+ \| [^|\n]+")
+    documented = {key.replace("[]", "") for key in keys}
+    unknown = set()
+    for key in documented:
+        section, _, leaf = key.rpartition(".")
+        text = f"{section}: {{{leaf}: x}}" if section else f"{leaf}: x"
+        if section in {"exempt", "rules", "reports"}:
+            text = f"{section}: [{{{leaf}: x}}]"
+        problems = load(f"{text}\n".encode(), "p").problems
+        unknown |= {key for problem in problems if "unknown key" in str(problem)}
+    assert unknown == set()
+    assert len(documented) == 26
+
+
+def test_reason_and_evidence_codes() -> None:
+    for code in _ABOUT_EVIDENCE.keys() - {"stale"}:
+        assert f"| `{code}` |" in GATE
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def commands_page() -> str:
+    """docs/commands.md: what `--help` says of every command."""
+    parts = ["# Commands\n\nWhat `flakegate COMMAND --help` says.\n"]
+    with click.Context(flakegate, info_name="flakegate", max_content_width=100) as parent:
+        for name in COMMANDS:
+            command = flakegate.get_command(parent, name)
+            assert command is not None
+            context = click.Context(
+                command, info_name=name, parent=parent, terminal_width=100, max_content_width=100
+            )
+            parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def test_the_page_of_commands_is_what_help_says() -> None:
+    """To write it anew: python -c 'import tests.test_docs as t; t.write_commands_page()'."""
+    assert COMMANDS_PAGE.read_text() == commands_page()
+
+
+def write_commands_page() -> None:
+    COMMANDS_PAGE.write_text(commands_page())
