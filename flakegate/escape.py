@@ -32,6 +32,7 @@ _MARKUP = str.maketrans(
     | {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 )
 _BLOCK_START = re.compile(r"^(\s*)([#+=/-]|\d+(?=[.)](?:\s|$)))")
+_EDGES = re.compile(r"^\s+|\s+$")  # four blanks would be a code block, two a line break
 _BACKTICKS = re.compile("`+")
 
 
@@ -57,7 +58,8 @@ def json_text(document: str) -> str:
 
 def markdown(text: str) -> str:
     """One line of plain text for GitHub's or GitLab's Markdown, table cells included."""
-    text = _REFERENCE.sub(rf"\g<0>{_BREAK}", visible(text).strip()).translate(_MARKUP)
+    text = _EDGES.sub(" ", visible(text)).replace("@", f"{_BREAK}@")
+    text = _REFERENCE.sub(rf"\g<0>{_BREAK}", text).translate(_MARKUP)
     return _BLOCK_START.sub(_not_a_block, text)
 
 

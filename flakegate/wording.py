@@ -105,10 +105,11 @@ def title(case: Case) -> str:
 
 def place(case: Case) -> str:
     """Where to look for it: file and line, else its class or suite; "" where nothing says."""
-    if file := case.file or case.suite_file:
+    file = case.file or case.suite_file
+    if file and file.strip():
         return f"{file}:{case.line}" if case.line is not None else file
     named = case.classname or case.suite or ""
-    return "" if named == case.name else named
+    return "" if named == case.name or not named.strip() else named
 
 
 def _module(case: Case) -> str | None:

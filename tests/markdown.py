@@ -16,7 +16,7 @@ _READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrou
 
 # What a forge makes a link or a mention of by itself.
 ACTIVE = re.compile(
-    r"@\w|[#!~%&$^][\w\"]|\w://|www\.|:[\w+-]+:|mailto:\S+@\w|\bGH-\d", re.ASCII | re.IGNORECASE
+    r"@\w|\w@|[#!~%&$^][\w\"]|\w://|www\.|:[\w+-]+:|mailto:\S+@\w|\bGH-\d", re.ASCII | re.IGNORECASE
 )
 # What a CI's runner obeys.
 COMMAND = re.compile(r"^\s*::|##\w*\[", re.MULTILINE)

@@ -172,7 +172,9 @@ def test_insertions_are_escaped_unless_raw_is_asked_for() -> None:
 
     summary = replace(QUIET, backend="<b>@x</b>")
     written = render.markdown(summary, hostile_load)
-    assert written == ("&lt;b&gt;@\u200bx&lt;/b&gt; <b>@x</b> 7,204 &lt;B&gt;@\u200bX&lt;/B&gt;\n")
+    assert written == (
+        "&lt;b&gt;\u200b@\u200bx&lt;/b&gt; <b>@x</b> 7,204 &lt;B&gt;\u200b@\u200bX&lt;/B&gt;\n"
+    )
 
 
 def test_a_template_that_inserts_nothing_known_is_an_error() -> None:
