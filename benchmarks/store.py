@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,8 +143,6 @@ def main(folder: Path) -> None:
 
 
 def _again(record: RunRecord, number: int) -> RunRecord:
-    from dataclasses import replace
-
     key = f"github:github.com/acme/shop:{5_000_000_000 + number}:1:tests:1"
     return replace(record, key=key, at=NOW - 60 + number, commit=f"{number:040x}")
 
