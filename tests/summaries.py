@@ -229,6 +229,7 @@ def hostile(texts: Sequence[str]) -> Summary:
         )
         for text in texts
     ]
+    evidence = tuple(Problem(report=text, problem="truncated", detail=text) for text in texts)
     active = [failure(case("t"), "active", flaky(text, State.ACTIVE, suite=text)) for text in texts]
     moves = tuple(
         Transition(test_id=text, fqn=text, from_state=State.ACTIVE, to_state=State.QUARANTINED,
@@ -240,7 +241,7 @@ def hostile(texts: Sequence[str]) -> Summary:
         exit_code=1,
         backend=f"store {texts[0]}",
         policy=texts[-1],
-        verdict=verdict("block", *blocked, *active, *excused),
+        verdict=verdict("block", *blocked, *active, *excused, evidence=evidence),
         plan=replace(
             PLAN,
             transitions=moves,

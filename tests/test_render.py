@@ -39,6 +39,23 @@ def no_template(name: str) -> str:
     raise AssertionError(name)
 
 
+def variants(name: str) -> list[Summary]:
+    """A sample; or a hostile text at every place, in every kind of summary."""
+    if name in SUMMARIES:
+        return [SUMMARIES[name]]
+    full = hostile([HOSTILE[name]])
+    assert full.verdict
+    assert full.plan
+    moves = tuple((move, HOSTILE[name]) for move in full.plan.transitions)
+    return [
+        full,
+        replace(full, verdict=replace(full.verdict, verdict="incomplete")),
+        replace(full, verdict=replace(full.verdict, verdict="pass", failures=full.excused)),
+        replace(full, verdict=None),
+        replace(full, verdict=None, applied=Applied(failed=moves, unknown=moves)),
+    ]
+
+
 def shown(summary: Summary, *, width: int | None = None) -> str:
     return render.terminal(summary, load, colour=False, width=width)
 
@@ -57,10 +74,7 @@ def test_every_golden_file_is_compared() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(SUMMARIES)
 
 
-@pytest.mark.parametrize("text", [*SUMMARIES, *HOSTILE])
-def test_nothing_in_markdown_is_not_ours(text: str) -> None:
-    summary = SUMMARIES[text] if text in SUMMARIES else hostile([HOSTILE[text]])
-    written = render.markdown(summary, load)
+def assert_all_markup_is_ours(written: str) -> None:
     tokens = list(leaves(written))
     assert sum(token.type == "heading_open" for token in tokens) == 1
     assert not [token for token in tokens if token.type in {"image", "hr", "s_open", "em_open"}]
@@ -71,18 +85,24 @@ def test_nothing_in_markdown_is_not_ours(text: str) -> None:
         if token.type == "html_block":
             rest = re.sub(r"</?(?:details|summary|b)>", "", token.content)
             assert not re.search(r"[<>&]", rest)
-    for read in plain_texts(written):
-        assert not ACTIVE.search(read)
-    assert not COMMAND.search(written)
-    assert not re.search(r"^/", written, re.MULTILINE)
-    unseen = {char for char in written if unicodedata.category(char)[0] == "C"}
-    assert unseen <= {"\n", "\u200b"}
+
+
+@pytest.mark.parametrize("name", [*SUMMARIES, *HOSTILE])
+def test_nothing_in_markdown_is_not_ours(name: str) -> None:
+    for summary in variants(name):
+        written = render.markdown(summary, load)
+        assert_all_markup_is_ours(written)
+        assert not [read for read in plain_texts(written) if ACTIVE.search(read)]
+        assert not COMMAND.search(written)
+        assert not re.search(r"^/", written, re.MULTILINE)
+        unseen = {char for char in written if unicodedata.category(char)[0] == "C"}
+        assert unseen <= {"\n", "\u200b"}
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if HOSTILE[name].strip()])
 def test_hostile_text_changes_no_structure(name: str) -> None:
-    written, plain = (render.markdown(hostile([text]), load) for text in (HOSTILE[name], "plain"))
-    assert shape(written) == shape(plain)
+    for written, plain in zip(variants(name), variants("plain"), strict=True):
+        assert shape(render.markdown(written, load)) == shape(render.markdown(plain, load))
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
@@ -93,12 +113,12 @@ def test_every_row_of_a_table_has_its_columns(name: str) -> None:
         assert not columns or line.count("|") == columns
 
 
-@pytest.mark.parametrize("text", [*SUMMARIES, *HOSTILE])
-def test_a_terminal_sees_nothing_but_text(text: str) -> None:
-    summary = SUMMARIES[text] if text in SUMMARIES else hostile([HOSTILE[text]])
-    written = shown(summary)
-    assert not COMMAND.search(written)
-    assert {char for char in written if unicodedata.category(char)[0] == "C"} <= {"\n"}
+@pytest.mark.parametrize("name", [*SUMMARIES, *HOSTILE])
+def test_a_terminal_sees_nothing_but_text(name: str) -> None:
+    for summary in variants(name):
+        written = shown(summary)
+        assert not COMMAND.search(written)
+        assert {char for char in written if unicodedata.category(char)[0] == "C"} <= {"\n"}
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
