@@ -234,7 +234,7 @@ def _when(section: Section) -> Condition | None:
     nodes = node.items if isinstance(node, Items) else (node,)
     conditions = [_condition(section, each) for each in nodes]
     read = tuple(condition for condition in conditions if condition is not None)
-    return conjunction(read) if read and len(read) == len(conditions) else None
+    return conjunction(read) if read else None
 
 
 def _condition(section: Section, node: Node) -> Condition | None:

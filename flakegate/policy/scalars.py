@@ -27,7 +27,7 @@ def offsets(text: str, scalar: Scalar) -> list[int]:
     for char in scalar.text:
         position = _skip(text, position, end, char, scalar.style)
         found.append(min(position, end))
-        position += _width(text, position, end, char, scalar.style)
+        position += _width(text, position, end, scalar.style)
     found.append(min(position, end))
     return found
 
@@ -44,13 +44,11 @@ def _skip(text: str, position: int, end: int, char: str, style: str) -> int:
     return position
 
 
-def _width(text: str, position: int, end: int, char: str, style: str) -> int:
+def _width(text: str, position: int, end: int, style: str) -> int:
     """How many characters of the file stand for this one character of the value."""
     here = text[position : min(position + 2, end)]
     if style == "'" and here == "''":
         return 2
     if style == '"' and here[:1] == "\\":
         return _WIDE_ESCAPES.get(here[1:], 2)
-    if char in " \t\n" and here[:1] not in (" ", "\t", "\r", "\n"):
-        return 0
     return 1

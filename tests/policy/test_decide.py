@@ -204,6 +204,17 @@ def test_worst_first_goes_by_lost_time_then_rate_then_id() -> None:
     assert waiting(plan_of(Policy(rules=(NOISY,), limits=closer), tests)) == ["f"]
 
 
+def test_worst_first_takes_nothing_when_the_day_is_used_up() -> None:
+    limits = Limits(max_changes=1, worst_first=True)
+    tests = [flaky(id_) for id_ in "abcde"]
+    assert not entering(plan_of(Policy(rules=(NOISY,), limits=limits), tests, recent_changes=3))
+
+
+def test_plans_are_in_the_order_of_ids() -> None:
+    tests = [flaky("a", name="z"), flaky("b", name="y"), flaky("c", name="x")]
+    assert entering(plan_of(Policy(rules=(NOISY,)), tests)) == ["a", "b", "c"]
+
+
 def test_the_quarantine_is_counted_as_it_will_be_releases_included() -> None:
     tests = [flaky("a"), flaky("b")]
     tests += [flaky("x", 1, QUARANTINED), flaky("y", 10, QUARANTINED)]
@@ -231,6 +242,8 @@ def test_a_full_quarantine_does_not_hold_moves_into_disabled() -> None:
     plan = plan_of(Policy(rules=(OFF, NOISY), limits=Limits(max_quarantined=1.0)), tests)
     assert moved(plan) == [("a", "disabled", "off"), ("q", "disabled", "off")]
     assert waiting(plan) == ["b"]
+    plan = plan_of(Policy(rules=(OFF, NOISY), limits=Limits(max_quarantined=2.0)), tests)
+    assert entering(plan) == ["a", "b", "q"], "what moves on to disabled leaves the quarantine"
 
 
 @pytest.mark.parametrize(
@@ -253,9 +266,13 @@ def test_a_share_of_the_suite(
 
 
 def test_a_share_is_exact_where_floats_are_not() -> None:
-    limits = Limits(max_quarantined=2.3, max_quarantined_is_share=True, suite_size=1_000)
-    tests = [flaky(f"{number}") for number in range(23)]
-    assert len(entering(plan_of(Policy(rules=(NOISY,), limits=limits), tests))) == 23
+    share, size = 18.4, 375  # 69 tests exactly, and 68.99999999999999 by floats
+    assert share * size / 100 < 69
+    limits = Limits(
+        max_changes=100, max_quarantined=share, max_quarantined_is_share=True, suite_size=size
+    )
+    tests = [flaky(f"{number}") for number in range(69)]
+    assert len(entering(plan_of(Policy(rules=(NOISY,), limits=limits), tests))) == 69
 
 
 def test_a_share_of_a_suite_of_unknown_size_is_an_error() -> None:

@@ -53,6 +53,7 @@ FULL = replace(
             "failed 8 of 31 runs (25.8 %), 4 pipelines",
         ),
         ("runs > 3", replace(BARE, runs=9), "runs 9"),
+        ("failed_pipelines < 3", replace(BARE, failed_pipelines=0), "0 pipelines"),
         (
             'category == "timeout" and codeowners has "@a" and age > 30d',
             replace(FULL, failure_rate=None, runs=None, failed_pipelines=None, lost_time=None),
