@@ -13,9 +13,11 @@ from flakegate.cli.call import Where, begin, opened_store
 from flakegate.cli.judging import run_of
 from flakegate.cli.say import warn
 from flakegate.errors import EvidenceError, ExitCode, UsageError
+from flakegate.escape import terminal
 from flakegate.record import RunRecord, decode_shard, digest, encode_shard, from_results
 from flakegate.reports import Evidence, read
 from flakegate.results import fold
+from flakegate.wording import count
 
 
 @click.command("record")
@@ -54,7 +56,7 @@ def command(
     context = run_of(call.context(), results)
     record = from_results(results, context, call.now)
     if dry_run:
-        result, words = "dry-run", "not recorded (--dry-run)"
+        result, words = "dry-run", "nothing: --dry-run"
     elif shard_out:
         result, words = "shard", _write_shard(record, Path(shard_out))
     else:
@@ -63,13 +65,12 @@ def command(
         with opened_store(call, context, write=True, warn=warn) as store:
             run = store.record([record]).runs[0]
         refused([run])
-        result, words = run.fate.value, in_words(run)
+        result, words = run.fate.value, in_words(run, len(record.results))
     if output_format == "json":
         document = {"version": 1, "run": record.key, "tests": len(record.results), "result": result}
         click.echo(json.dumps(document, indent=2))
     else:
-        tests = len(record.results)
-        click.echo(f"{tests:,} test{'' if tests == 1 else 's'}: {words}")
+        click.echo(f"recorded {terminal(words)}")
     return ExitCode.PASSED
 
 
@@ -93,7 +94,7 @@ def _write_shard(record: RunRecord, path: Path) -> str:
     try:
         if path.exists():
             if digest(decode_shard(path.read_bytes(), str(path))) == digest(record):
-                return f"{path} holds this run already"
+                return f"nothing: {path} holds this run already"
             raise UsageError(
                 f"{path} holds another run, and shards are immutable",
                 tip="give every job a file of its own, for instance with its run, attempt and job",
@@ -107,4 +108,4 @@ def _write_shard(record: RunRecord, path: Path) -> str:
         beside.replace(path)
     except OSError as error:
         raise UsageError(f"cannot write the shard {path}: {error.strerror}") from None
-    return f"written to {path}"
+    return f"{count(len(record.results), 'test')} into {path}"

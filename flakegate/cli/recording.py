@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flakegate.backends.store.recording import Fate
 from flakegate.errors import UsageError
+from flakegate.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,18 +14,17 @@ if TYPE_CHECKING:
     from flakegate.backends.store.recording import RecordedRun
 
 
-def in_words(run: RecordedRun) -> str:
-    """What became of one run."""
+def in_words(run: RecordedRun, tests: int) -> str:
+    """What was recorded of a run with so many tests, to stand behind the word "recorded"."""
     if run.fate is Fate.KNOWN:
-        return "this run was recorded before; nothing changed"
+        return "nothing: this run is in the store already"
     if run.fate is Fate.REFUSED:
-        return f"refused: {run.reason}"
-    parts = ["recorded"]
+        return f"nothing: {run.reason}"
+    parts = [count(tests, "test")]
     if run.infra:
-        parts.append("as an outage: so many tests failed at once that none is taken for flaky")
+        parts.append("set aside as an outage, since so many failed at once")
     if run.detected:
-        many = len(run.detected)
-        parts.append(f"{many} test{'' if many == 1 else 's'} found to be flaky")
+        parts.append(f"{count(len(run.detected), 'test')} found to be flaky")
     return "; ".join(parts)
 
 

@@ -180,11 +180,12 @@ def _record(
     from flakegate.cli.recording import in_words
     from flakegate.record import from_results
 
-    run = store.record([from_results(judged.results, context, call.now)]).runs[0]
+    record = from_results(judged.results, context, call.now)
+    run = store.record([record]).runs[0]
     if run.reason:
         warn(run.reason)
         return "nothing: another run has the same key"
-    return in_words(run)
+    return in_words(run, len(record.results))
 
 
 def _exit_code(judged: Judged | None, acted: _Acted, *, strict: bool) -> int:

@@ -30,8 +30,9 @@ def record_flake(flakegate: Caller, folder: Path, name: str, run: str, out: str 
 
 def test_record_is_idempotent_and_refuses_other_content(flakegate: Caller, folder: Path) -> None:
     report = write(folder, "r.xml", junit("-test_a"))
-    assert flakegate("record", report, FLAKEGATE_RUN_ID="1").out == "1 test: recorded\n"
-    assert "nothing changed" in flakegate("record", report, FLAKEGATE_RUN_ID="1").out
+    assert flakegate("record", report, FLAKEGATE_RUN_ID="1").out == "recorded 1 test\n"
+    again = flakegate("record", report, FLAKEGATE_RUN_ID="1")
+    assert again.out == "recorded nothing: this run is in the store already\n"
     write(folder, "r.xml", junit("test_a"))
     done = flakegate("record", report, FLAKEGATE_RUN_ID="1")
     assert done.code == 2
