@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NOT_MATCHED = (
     "{} cannot be asked about a report's cases yet; judge the reports with --backend store"
 )
+NOTHING_KNOWN = "{} holds no run of {}, so no failure can be excused; is that its right name?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,8 @@ def _look_up(
                 why = NOT_MATCHED.format(backend.kind)
                 return {}, {}, [_refused(each, why) for each in results], words
             known = backend.find(failing)
+            if not known and backend.suite_size() == 0:
+                warn(NOTHING_KNOWN.format(words, context.repository))
     except BackendError as error:
         warn(f"{error.message} ({error.tip})" if error.tip else error.message)
         return None, {}, results, ""

@@ -63,7 +63,9 @@ def command(
         raise UsageError(f"states are not changed here: {permission.because}")
     warnings: list[str] = []
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
-        changes = _changes(backend, tests, State(state), reason.strip(), _person(call.env))
+        chosen = _chosen(backend, tests, State(state), reason.strip(), _person(call.env))
+        changes = tuple(each for each in chosen if each.from_state is not each.to_state)
+        warnings += [f"{each.fqn} is {state} already" for each in chosen if each not in changes]
         applied = None if dry_run else carry_out(call, context, backend, changes)
         place = f"{backend.kind} {backend.place}"
     code = applied.exit_code if applied else ExitCode.PASSED
@@ -73,7 +75,7 @@ def command(
         policy="",
         policy_digest="",
         at=call.now,
-        tests=len(changes),
+        tests=len(chosen),
         transitions=changes,
     )
     summary = Summary(
@@ -100,27 +102,25 @@ def command(
     return code
 
 
-def _changes(
+def _chosen(
     backend: Backend, names: tuple[str, ...], to: State, reason: str, actor: str
 ) -> tuple[Transition, ...]:
-    """One change for each test that has another state; every name is looked up before any."""
+    """One change for each test that is named; every name is looked up before anything changes."""
     flaky = {test.id: test for test in backend.search(frozenset(State))}
     known = {key: each.fqn for key, each in backend.recorded().items()}
     known |= {test.id: test.fqn for test in flaky.values()}
     chosen = dict.fromkeys(select(name, known) for name in names)
-    states = {key: flaky[key].state if key in flaky else None for key in chosen}
     return tuple(
         Transition(
             test_id=key,
             fqn=known[key],
-            from_state=state or State.ACTIVE,
+            from_state=flaky[key].state if key in flaky else State.ACTIVE,
             to_state=to,
             rule=None,
             reason=reason,
             actor=actor,
         )
-        for key, state in states.items()
-        if state is not to
+        for key in chosen
     )
 
 

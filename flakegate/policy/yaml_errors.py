@@ -93,7 +93,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[str, int, int, str 
     opened = min(context_mark.index if context_mark else at, at)
     said = f"{error.context or ''}: {error.problem or ''}"
     if "cannot start any token" in said and text[at : at + 1] == "\t":
-        return "a tab cannot indent YAML", at, at + 1, "indent by spaces"
+        return "YAML takes no tab here", at, at + 1, "write spaces"
     for pattern, at_context, message, hint in _SLIPS:
         if pattern.search(said):
             start = opened if at_context else at

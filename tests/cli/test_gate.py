@@ -38,6 +38,7 @@ def test_a_failure_that_nobody_knows_blocks(flakegate: Caller, folder: Path) -> 
     assert done.code == 1
     assert "BLOCKED" in done.out
     assert "not known to be flaky" in done.out
+    assert "holds no run of github.com/acme/shop" in done.out
     assert not (folder / ".flakegate").exists()
 
 
