@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from flakegate.errors import BackendError, PolicyError, UsageError
 from flakegate.policy.rules import Policy
@@ -170,6 +169,8 @@ def opened_store(
 
 def store_location(option: str | None, env: Mapping[str, str]) -> str:
     """The store's URL: option, environment, default. A password in the option is refused."""
+    from urllib.parse import urlsplit
+
     if option and urlsplit(option).password:
         raise UsageError(
             "--store carries a password, which every process of this machine can read",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -58,6 +56,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Adds the nearest command's name to the message for a misspelt one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else " `flakegate --help` lists them."
             raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
@@ -119,6 +119,7 @@ def _usage(error: click.ClickException) -> int:
 def _bug(bug: Exception) -> int:
     """Writes the traceback, without secrets, to a file of the user's own, and says where."""
     import tempfile
+    import traceback
 
     text = "".join(traceback.format_exception(bug))
     for name in SECRETS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import sys
 from pathlib import Path
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 def template(name: str) -> str | None:
     """The source of one of our templates, None if there is none of that name."""
+    import importlib.resources
+
     try:
         return (importlib.resources.files("flakegate") / "templates" / name).read_text("utf-8")
     except OSError:
