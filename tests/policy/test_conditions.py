@@ -144,6 +144,22 @@ def test_what_is_printed_reads_back(node: And | Or | Not) -> None:
     assert str(condition) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(broken and broken) and broken",
+        "broken or (broken or broken)",
+        "(broken or broken) and broken",
+        "broken and broken or broken",
+        "not (broken and broken)",
+        "not not broken",
+    ],
+)
+def test_parentheses_stay_where_they_tell_something(text: str) -> None:
+    assert str(read(text)) == text
+    assert str(read(f"(({text}))")) == text
+
+
 def _unknowns(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         children.map("not ({})".format),

@@ -22,6 +22,8 @@ def scalar_of(text: str) -> Scalar:
         "when: a MARK b\n",
         "when: a\n  b\n\n  MARK\n",
         "when: 'it''s MARK'\n",
+        "when: 'it''sMARK'\n",
+        'when: "\\u00e9\\"MARK"\n',
         "when: 'a\n  b MARK'\n",
         'when: "\\u00e9\\x41\\"\\U0001F600 MARK"\n',
         'when: "a \\\n    b MARK"\n',
