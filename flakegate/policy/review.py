@@ -72,7 +72,8 @@ def unreleased(policy: Policy) -> Iterator[Warned]:
 def overlaps(policy: Policy) -> Iterator[Warned]:
     """A test can meet two rules that undo each other, and would be moved back and forth.
 
-    Only for conditions made of plain bounds on one and the same field: there it is certain.
+    Only for conditions made of plain bounds on one and the same field: there it is certain. Each
+    rule is warned of once, beside the first that it overlaps.
     """
     ranges = [(rule, found) for rule in policy.rules if (found := _range(rule.when.node))]
     for index, (other, other_range) in enumerate(ranges):
@@ -85,6 +86,7 @@ def overlaps(policy: Policy) -> Iterator[Warned]:
                 )
                 hint = "leave a band between the two bounds"
                 yield Warned(place=_place(other), message=message, hint=hint)
+                break
 
 
 def unreachable(policy: Policy) -> Iterator[Warned]:

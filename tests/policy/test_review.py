@@ -127,3 +127,10 @@ def test_a_rule_is_unreachable_behind_the_same_condition_from_at_least_its_state
     )
     assert not list(unreachable(Policy(rules=(narrow, wide))))
     assert not list(unreachable(Policy(rules=(wide, rule("runs > 4", id_="x")))))
+
+
+def test_each_rule_is_warned_of_once() -> None:
+    entries = tuple(rule(f"runs > {bound}", id_=f"in{bound}") for bound in range(50))
+    back = rule("runs < 99", ACTIVE, QUARANTINED, id_="back")
+    (found,) = overlaps(Policy(rules=(*entries, back)))
+    assert "`in0` and `back`" in found.message
