@@ -8,7 +8,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flakegate.ci import CIContext
@@ -331,18 +331,24 @@ def test_a_shard_cut_short_is_refused(length: int) -> None:
     assert raised.value.exit_code is ExitCode.INCOMPLETE
 
 
-@given(st.integers(10, len(SHARD) - 1), st.integers(1, 255))
-def test_an_altered_byte_is_noticed(place: int, change: int) -> None:
+@given(st.integers(0, len(SHARD) - 1), st.integers(1, 255))
+@example(len(SHARD) // 2, 1)
+def test_an_altered_byte_never_gives_another_run(place: int, change: int) -> None:
+    """A few bits of gzip mean nothing: its time, and what fills up the last byte of the data."""
     altered = bytearray(SHARD)
     altered[place] ^= change
-    with pytest.raises(EvidenceError):
-        decode_shard(bytes(altered), "shard")
+    try:
+        decoded = decode_shard(bytes(altered), "shard")
+    except EvidenceError:
+        return
+    assert decoded == RECORD
 
 
 def repacked(**changes: object) -> bytes:
     document = json.loads(gzip.decompress(SHARD))
     run = {**document["run"], **changes}
-    return gzip.compress(json.dumps({**document, "run": run}).encode())
+    written = json.dumps({**document, "run": run}, separators=(",", ":"))
+    return gzip.compress(written.encode())
 
 
 def resealed(document: object) -> bytes:
@@ -364,6 +370,7 @@ def test_resealing_makes_a_valid_shard() -> None:
 
 
 def test_altered_content_is_named_as_that() -> None:
+    assert decode_shard(repacked(), "shard") == RECORD
     with pytest.raises(EvidenceError, match="it was altered"):
         decode_shard(repacked(fork=True), "shard")
 

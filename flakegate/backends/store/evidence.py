@@ -34,6 +34,7 @@ _RUN = (
     runs.c.queued,
     runs.c.fork,
 )
+_NEVER_PASSED = nonpass.c.attempts.not_like("%p%")
 _IS_BASE = runs.c.is_default & not_(runs.c.queued) & not_(runs.c.fork)
 
 
@@ -101,7 +102,7 @@ def _add_bases(
         select(nonpass.c.test, runs.c.leg, func.max(runs.c.at))
         .join(runs, runs.c.id == nonpass.c.run)
         .where(nonpass.c.test.in_(list(numbers)), base, runs.c.at < start, not_(runs.c.infra))
-        .where(nonpass.c.attempts.not_like("%p%"))
+        .where(_NEVER_PASSED)
         .group_by(nonpass.c.test, runs.c.leg)
     )
     for test, leg, at in connection.execute(broken):
@@ -137,14 +138,14 @@ def _add_passes(
     numbers: Mapping[int, int],
     where: ColumnElement[bool],
 ) -> None:
-    """The runs in which these tests (row to number) ran and no attempt failed."""
+    """The runs in which an attempt of these tests (row to number) passed."""
     if not numbers:
         return
     where &= not_(runs.c.infra)
     failures = (
         select(nonpass.c.run, nonpass.c.test)
         .join(runs, runs.c.id == nonpass.c.run)
-        .where(nonpass.c.test.in_(list(numbers)), where)
+        .where(nonpass.c.test.in_(list(numbers)), where, _NEVER_PASSED)
     )
     failed = set(connection.execute(failures))
     bitmaps = select(manifests.c.id, manifests.c.bits).where(

@@ -116,7 +116,10 @@ NOT_FLAKY: dict[str, list[Seen]] = {
     "neither branch nor pull request is known": [failing(None, T + number) for number in range(3)],
     "main was failing it": [main(T - 1, failed=True), *THREE],
     "main was failing it since long": [main(T - 30 * DAY, failed=True), *THREE],
-    "main failed it in the same second": [main(T, failed=True), *THREE],
+    "main failed it in the same second": [
+        main(T, failed=True),
+        *(replace(run, at=T) for run in THREE),
+    ],
     "main was failing it in another leg": [
         main(T - 2, failed=True, leg="windows:"),
         main(T - 1),
@@ -164,9 +167,11 @@ def test_first_is_the_earliest_failing_run_that_is_evidence() -> None:
     flake = detect([main(T - 9 * DAY), before, *THREE])
     assert flake
     assert flake.first == THREE[0]
-    flake = detect([*THREE, replace(RED, at=T - 1), replace(GREEN, at=T + 9)])
-    assert flake
-    assert flake.first.at == T - 1
+    retry = replace(THREE[0], at=T - 1, passed=True)
+    for runs in ([*THREE, retry], [*THREE[:2], replace(THREE[2], passed=True)]):
+        flake = detect(runs)
+        assert flake
+        assert flake.first.at == min(run.at for run in runs)
 
 
 @pytest.mark.parametrize(

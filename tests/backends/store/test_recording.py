@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ from sqlalchemy import select
 from flakegate.backends.store import store as store_module
 from flakegate.backends.store.detection import Seen, detect, is_outage
 from flakegate.backends.store.recording import Fate, record_run
-from flakegate.backends.store.schema import METADATA, runs, state_log
+from flakegate.backends.store.schema import METADATA, runs, state_log, tests
 from flakegate.model import State
 from tests.backends.store.build import (
     DAY,
@@ -298,6 +299,71 @@ def test_a_broken_default_branch_is_no_flake_of_the_branches(tmp_path: Path) -> 
     late = run(9, T - DAY, a="p", other="p")
     assert store.record([late]).runs[0].detected == (key_of("a"),)
     assert flaky(store)["a"].first_flaked_branch == "b2"
+
+
+def three_branches(start: float) -> list[RunRecord]:
+    return [on_branch(run(n, start + n, a="f", other="p"), f"b{n}") for n in (91, 92, 93)]
+
+
+@pytest.mark.parametrize("ago", [30 * DAY, 8 * DAY, 3 * DAY, 60.0])
+def test_a_default_branch_that_was_mended_is_no_excuse(tmp_path: Path, ago: float) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T - ago, a="f", other="p"), run(2, T - ago + 30, a="p", other="p")])
+    store.record(three_branches(T))
+    assert set(flaky(store)) == {"a"}
+
+
+@pytest.mark.parametrize("ago", [30 * DAY, 8 * DAY, 3 * DAY, 60.0])
+def test_nor_is_one_that_only_flaked(tmp_path: Path, ago: float) -> None:
+    store = open_store(tmp_path, now=T - 10)
+    store.record([run(1, T - ago, a="f", b="p"), run(2, T - ago + 30, a="fp", b="p")])
+    store.update([move("a", State.ACTIVE, State.FIXED, rule=None)])
+    store.record(three_branches(T))
+    assert flaky(store)["a"].state is State.ACTIVE
+
+
+@pytest.mark.parametrize("ago", [30 * DAY, 60.0])
+def test_a_pass_in_an_outage_mends_nothing(tmp_path: Path, ago: float) -> None:
+    store = open_store(tmp_path)
+    down = {f"t{number}": "f" for number in range(9)}
+    red = run(1, T - ago, a="f", other="p")
+    outage = replace(run(2, T - ago + 30, a="p", **down), commit=red.commit)
+    recorded = store.record([red, outage, *three_branches(T)])
+    assert [one.infra for one in recorded.runs] == [False, True, False, False, False]
+    assert flaky(store) == {}
+
+
+def test_a_small_run_in_a_large_repository(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T, **dict.fromkeys((f"t{number}" for number in range(99)), "p"))])
+    store.record([run(2, T + 1, t7="p", t8="fp", new="p")])
+    store.record([run(3, T + 2, t9="p", new="fp")])
+    with store.database.reading() as connection:
+        numbers = list(
+            connection.execute(select(tests.c.number).order_by(tests.c.number)).scalars()
+        )
+    assert numbers == list(range(100)), "no gaps: the numbers are places in bitmaps"
+    assert {name: test.runs for name, test in flaky(store).items()} == {"t8": 2, "new": 2}
+
+
+def test_writers_side_by_side_record_each_run_once(tmp_path: Path) -> None:
+    open_store(tmp_path)
+    batch = [
+        run(n, T + n, **{f"t{test}": "fp" if test == n else "p" for test in range(n, n + 9)})
+        for n in range(12)
+    ]
+
+    def write(part: int) -> list[Fate]:
+        store = open_store(tmp_path)
+        return [store.record([one]).runs[0].fate for one in batch[part:] + batch[:part]]
+
+    with ThreadPoolExecutor(4) as pool:
+        fates = [fate for fates in pool.map(write, (0, 3, 6, 9)) for fate in fates]
+    assert sorted(fates) == [Fate.KNOWN] * 36 + [Fate.NEW] * 12
+    store = open_store(tmp_path)
+    assert len(contents(store)["runs"]) == 12
+    assert set(flaky(store)) == {f"t{n}" for n in range(12)}
+    assert store.suite_size() == 20
 
 
 # In any order, whatever the pieces
