@@ -26,6 +26,7 @@ LIMIT = 60_000  # characters; GitHub refuses a comment of more than 65,536
 # How much is shown, most first: failures in full, failures in brief, rows of a table.
 _SIZES = ((10, 100, 50), (5, 50, 25), (3, 20, 10), (1, 5, 3), (0, 0, 0))
 _TERMINAL_SIZE = (20, 80, 40)
+_WHOLE = (1_000_000, 0, 1_000_000)  # as good as everything
 _NAME = 160  # characters of a name
 _TEXT = 400  # characters of a reason or a detail
 _MESSAGE_LINES, _MESSAGE = 12, 1_000
@@ -61,8 +62,12 @@ def markdown(summary: Summary, load: Load) -> str:
     return text
 
 
-def terminal(summary: Summary, load: Load, *, colour: bool, width: int | None) -> str:
+def terminal(
+    summary: Summary, load: Load, *, colour: bool, width: int | None, whole: bool = False
+) -> str:
     """Lines for a terminal or a CI's log. width: columns, None if lines need not fit.
+
+    whole: every row and all that is kept of every message, however long that gets.
 
     A green gate is told without the template engine, which costs more than the verdict.
     """
@@ -72,7 +77,7 @@ def terminal(summary: Summary, load: Load, *, colour: bool, width: int | None) -
         codes = ";".join(_COLOURS[name] for name in names)
         return Raw(f"\x1b[{codes}m{shown}\x1b[0m") if colour and shown else shown
 
-    values = _values(summary, _TERMINAL_SIZE)
+    values = _values(summary, _WHOLE if whole else _TERMINAL_SIZE) | {"whole": whole}
     if _is_plain(summary):
         return _plain(summary, paint)
     environment = _environment(load, escape.terminal)
@@ -82,6 +87,7 @@ def terminal(summary: Summary, load: Load, *, colour: bool, width: int | None) -
         widest=_widest,
         fit=lambda text, indent: Raw(_fit(escape.terminal(str(text)), indent, width)),
         first_line=_first_line,
+        lines=lambda text: [Raw(line) for line in escape.block((text or "").strip("\n"))],
     )
     return _tidy(environment.get_template("summary.txt.j2").render(values))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from flakegate.ci import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan, reread
 from flakegate.cli.call import Call, Where, begin, need_policy, opened
-from flakegate.cli.telling import applied_document, plan_document, tell
+from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.errors import ExitCode, StalePlanError, UsageError
 from flakegate.policy.plan import Plan, parse, stale
 from flakegate.summary import Summary
@@ -29,18 +28,14 @@ if TYPE_CHECKING:
 @options.policy
 @options.where
 @options.dry_run
-@options.output_format
-@options.summary
-@options.quiet
+@options.output
 def command(
     *,
     plan_file: str | None,
     policy_file: str | None,
     where: Where,
     dry_run: bool,
-    output_format: str,
-    summary_file: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Change the states: exactly as the saved plan in FILE says, or by a fresh plan.
 
@@ -80,14 +75,7 @@ def command(
         "plan": plan_document(plan),
         "applied": applied_document(applied),
     }
-    tell(
-        summary,
-        json.dumps(document, indent=2),
-        output_format,
-        summary_file,
-        quiet=quiet,
-        env=call.env,
-    )
+    tell(summary, document, output, call.env)
     return code
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin
 from flakegate.cli.judging import how_ended, judge_reports
-from flakegate.cli.telling import tell
+from flakegate.cli.telling import Output, tell
 from flakegate.gate import to_json
 from flakegate.summary import Summary
 from flakegate.version import VERSION
@@ -21,9 +19,7 @@ from flakegate.version import VERSION
 @options.policy
 @options.where
 @options.base_dir
-@options.output_format
-@options.summary
-@options.quiet
+@options.output
 def command(
     *,
     reports: tuple[str, ...],
@@ -32,9 +28,7 @@ def command(
     policy_file: str | None,
     where: Where,
     base_dir: str,
-    output_format: str,
-    summary_file: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Judge REPORT…: exit 0 only if every failure is excused and the evidence is complete.
 
@@ -63,12 +57,5 @@ def command(
         max_age=call.policy.gate.max_age,
         warnings=tuple(warnings),
     )
-    tell(
-        summary,
-        json.dumps(to_json(verdict), indent=2),
-        output_format,
-        summary_file,
-        quiet=quiet,
-        env=call.env,
-    )
+    tell(summary, to_json(verdict), output, call.env)
     return verdict.exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from flakegate.cli.call import Where
+from flakegate.cli.telling import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,9 @@ strict = click.option(
     help="After a passing verdict, let trouble of planning or applying decide the exit code.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say only the result, in one line.")
-verbose = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+verbose = click.option(
+    "-v", "--verbose", is_flag=True, help="Leave nothing out: every row, whole messages."
+)
 test_exit_code = click.option(
     "--test-exit-code",
     metavar="N",
@@ -104,32 +107,36 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def where(function: Callable[..., int]) -> Callable[..., int]:
     """Which flaky tests: four options, given to the command as one `where`."""
-    return together(backend, store, api_url, repository)(_as_where(function))
+    return together(backend, store, api_url, repository)(_packed(function, "where", Where))
 
 
 def where_store(function: Callable[..., int]) -> Callable[..., int]:
     """The same for commands that are about the store and nothing else."""
-    return together(store, repository)(_as_where(function, backend_kind="store"))
+    only_store = functools.partial(Where, backend_kind="store")
+    return together(store, repository)(_packed(function, "where", only_store))
+
+
+def output(function: Callable[..., int]) -> Callable[..., int]:
+    """How the result is told: four options, given to the command as one `output`."""
+    return together(output_format, summary, quiet, verbose)(_packed(function, "output", Output))
 
 
 how_tests_ended = together(test_exit_code, test_outcome)
 
+_PACKED = {
+    "where": ("backend_kind", "store_url", "api_url", "repository"),
+    "output": ("output_format", "summary_file", "quiet", "verbose"),
+}
 
-def _as_where(function: Callable[..., int], backend_kind: str | None = None) -> Callable[..., int]:
-    given = backend_kind
+
+def _packed(
+    function: Callable[..., int], name: str, pack: Callable[..., object]
+) -> Callable[..., int]:
+    """The command with some of its options gathered into one value."""
 
     @functools.wraps(function)
-    def command(
-        *,
-        backend_kind: str | None = given,
-        store_url: str | None = None,
-        api_url: str | None = None,
-        repository: str | None = None,
-        **rest: Any,
-    ) -> int:
-        named = Where(
-            backend_kind=backend_kind, store_url=store_url, api_url=api_url, repository=repository
-        )
-        return function(where=named, **rest)
+    def command(**given: Any) -> int:
+        some = {key: given.pop(key) for key in _PACKED[name] if key in given}
+        return function(**given, **{name: pack(**some)})
 
     return command

@@ -9,7 +9,7 @@ import click
 from flakegate.cli import options
 from flakegate.cli.acting import make_plan
 from flakegate.cli.call import Where, begin, need_policy, opened
-from flakegate.cli.telling import tell
+from flakegate.cli.telling import Output, plan_document, tell
 from flakegate.errors import ExitCode, UsageError
 from flakegate.policy.plan import dump
 from flakegate.summary import Summary
@@ -26,18 +26,14 @@ from flakegate.version import VERSION
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 10 if changes are pending.")
 @options.policy
 @options.where
-@options.output_format
-@options.summary
-@options.quiet
+@options.output
 def command(
     *,
     out: str | None,
     detailed_exitcode: bool,
     policy_file: str | None,
     where: Where,
-    output_format: str,
-    summary_file: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Say what the policy would change, by which rule and why. Changes nothing."""
     call = begin(policy_file, where)
@@ -62,7 +58,7 @@ def command(
         not_applied=f"`flakegate apply {out}` makes these changes" if out else None,
         warnings=tuple(warnings),
     )
-    tell(summary, dump(plan), output_format, summary_file, quiet=quiet, env=call.env)
+    tell(summary, plan_document(plan), output, call.env)
     return code
 
 

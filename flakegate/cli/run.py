@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
-from flakegate.cli.telling import applied_document, plan_document, tell
+from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.gate import to_json
 from flakegate.summary import Summary
@@ -49,9 +48,7 @@ class _Acted:
 @click.option("--apply/--no-apply", "override", default=None, help="Change states, or do not.")
 @options.strict
 @options.dry_run
-@options.output_format
-@options.summary
-@options.quiet
+@options.output
 def command(
     *,
     reports: tuple[str, ...],
@@ -63,9 +60,7 @@ def command(
     override: bool | None,
     strict: bool,
     dry_run: bool,
-    output_format: str,
-    summary_file: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Judge REPORT…, record them, plan by the policy, apply where that is allowed, summarise.
 
@@ -123,14 +118,7 @@ def command(
         "not_applied": acted.not_applied,
         "warnings": list(summary.warnings),
     }
-    tell(
-        summary,
-        json.dumps(document, indent=2),
-        output_format,
-        summary_file,
-        quiet=quiet,
-        env=call.env,
-    )
+    tell(summary, document, output, call.env)
     return code
 
 

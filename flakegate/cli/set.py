@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,7 @@ from flakegate.cli import options
 from flakegate.cli.acting import carry_out
 from flakegate.cli.call import Where, begin, opened
 from flakegate.cli.select import select
-from flakegate.cli.telling import applied_document, tell
+from flakegate.cli.telling import Output, applied_document, tell
 from flakegate.errors import ExitCode, UsageError
 from flakegate.model import State, Transition
 from flakegate.policy.plan import Plan
@@ -34,9 +33,7 @@ PEOPLE = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME")
 @options.policy
 @options.where
 @options.dry_run
-@options.output_format
-@options.summary
-@options.quiet
+@options.output
 def command(
     *,
     tests: tuple[str, ...],
@@ -45,9 +42,7 @@ def command(
     policy_file: str | None,
     where: Where,
     dry_run: bool,
-    output_format: str,
-    summary_file: str | None,
-    quiet: bool,
+    output: Output,
 ) -> int:
     """Move TEST… to STATE (active, quarantined, disabled, fixed) yourself, whatever the rules say.
 
@@ -91,14 +86,7 @@ def command(
         warnings=tuple(warnings),
     )
     document = {"version": 1, "exit_code": int(code), "applied": applied_document(applied)}
-    tell(
-        summary,
-        json.dumps(document, indent=2),
-        output_format,
-        summary_file,
-        quiet=quiet,
-        env=call.env,
-    )
+    tell(summary, document, output, call.env)
     return code
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,30 +36,32 @@ def template(name: str) -> str | None:
         return None
 
 
-def tell(
-    summary: Summary,
-    document: str,
-    output_format: str,
-    summary_file: str | None,
-    *,
-    quiet: bool,
-    env: Mapping[str, str],
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """The options that say how a result is told. output_format: text or json."""
+
+    output_format: str
+    summary_file: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+
+def tell(summary: Summary, document: Any, output: Output, env: Mapping[str, str]) -> None:
     """Shows the summary, or prints the JSON document; writes the Markdown where it is wanted.
 
-    What cannot be published is a warning: the exit code stands. `summary_file` was asked for by
+    What cannot be published is a warning: the exit code stands. The summary file was asked for by
     the user, so that one raises UsageError.
     """
-    for message in _published(summary, summary_file, env):
+    for message in _published(summary, output.summary_file, env):
         warn(message)
-    if output_format == "json":
+    if output.output_format == "json":
         for message in summary.warnings:
             warn(message)
-        console.document(document, stream=sys.stdout)
-    elif quiet:
+        console.document(json.dumps(document, indent=2), stream=sys.stdout)
+    elif output.quiet:
         print(terminal(answer(summary).line))
     else:
-        console.show(summary, template, stream=sys.stdout, env=env)
+        console.show(summary, template, stream=sys.stdout, env=env, whole=output.verbose)
 
 
 def _published(

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from flakegate.summary import Summary
 
 
-def show(summary: Summary, load: Load, *, stream: TextIO, env: Mapping[str, str]) -> None:
-    """Prints the summary, in colour where that can be seen. load: see `render.markdown`."""
-    text = terminal(summary, load, colour=has_colour(stream, env), width=columns(stream))
+def show(
+    summary: Summary, load: Load, *, stream: TextIO, env: Mapping[str, str], whole: bool = False
+) -> None:
+    """Prints the summary, in colour where that can be seen. load, whole: see `render`."""
+    colour, width = has_colour(stream, env), columns(stream)
+    text = terminal(summary, load, colour=colour, width=width, whole=whole)
     _write(text, stream)
 
 

@@ -228,3 +228,14 @@ def test_a_store_that_git_tracks_excuses_nothing_on_a_pull_request(
     assert done.code == 4
     assert "is a file of the repository" in done.out
     assert flakegate("gate", report, **CHANGE).code == 0
+
+
+def test_quiet_says_one_line_and_verbose_leaves_nothing_out(
+    flakegate: Caller, folder: Path
+) -> None:
+    report = write(folder, "r.xml", junit(*(f"-test_{n}" for n in range(120))))
+    assert flakegate("gate", report, "-q").out == "blocked: 120 failures are not excused\n"
+    usual, whole = flakegate("gate", report).out, flakegate("gate", report, "-v").out
+    assert "test_119" not in usual
+    assert "test_119" in whole
+    assert whole.count("at line 7") == 120
