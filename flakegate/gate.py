@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXCUSED, BLOCKED = "excused", "blocked"
 
 _KILLED_ABOVE = 128  # a shell reports a program that died of signal N as 128 + N
+_HIGHEST = 255  # of what a process can end with only eight bits arrive: 256 would be a 0
 _SIGNALS = {
     1: "SIGHUP",
     2: "SIGINT: interrupted",
@@ -243,7 +244,8 @@ def _exit_code(code: ExitCode, settings: GateSettings, ended: CommandEnd | None)
     own = ended.exit_code if ended else None
     if not own:
         return int(code)
-    return own if own > 0 else _KILLED_ABOVE - own  # as a shell says it
+    own = own if own > 0 else _KILLED_ABOVE - own  # as a shell says it
+    return own if own <= _HIGHEST else int(code)
 
 
 # Excuses

@@ -263,6 +263,8 @@ def test_the_fewest_tests_that_must_have_run(least: int, code: int) -> None:
         (CommandEnd(exit_code=137), ("incomplete", 137, ["killed"])),
         (CommandEnd(exit_code=255), ("incomplete", 255, ["killed"])),
         (CommandEnd(exit_code=-9), ("incomplete", 137, ["killed"])),
+        (CommandEnd(exit_code=256), ("incomplete", 3, ["killed"])),  # a process can only say 0
+        (CommandEnd(exit_code=-128), ("incomplete", 3, ["killed"])),
         (CommandEnd(outcome="cancelled"), ("incomplete", 3, ["killed"])),
         (CommandEnd(exit_code=1, outcome="cancelled"), ("incomplete", 1, ["killed"])),
         (CommandEnd(outcome="skipped"), ("incomplete", 3, ["empty"])),
