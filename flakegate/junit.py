@@ -20,7 +20,7 @@ from flakegate import wellformed
 
 if TYPE_CHECKING:
     import codecs
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
 MAX_DEPTH = 10_000
 MAX_MESSAGE = 2_000
@@ -32,7 +32,8 @@ _HEAD = 1024  # bytes that hold any honest XML declaration
 _SUITES = frozenset({"testsuites", "testsuite"})
 _STRUCTURE = _SUITES | {"testcase"}
 _FINAL = frozenset({"error", "failure", "skipped"})
-_INTERIM = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
+_RERUNS = frozenset({"rerunFailure", "rerunError"})
+_INTERIM = _RERUNS | {"flakyFailure", "flakyError"}
 _LEAVES = _FINAL | _INTERIM | {"properties", "system-out", "system-err"}
 # The attributes of a suite in the order in which these write them; one suite is a whole report.
 _WRITERS = {
@@ -394,7 +395,7 @@ class Reader:
         return None if text is None else self._same.setdefault(text, text)
 
 
-def _judge(children: Iterable[_Child]) -> tuple[Outcome, str | None, tuple[Outcome, ...]]:
+def _judge(children: Sequence[_Child]) -> tuple[Outcome, str | None, tuple[Outcome, ...]]:
     """Outcome, message and earlier attempts of a case that has result elements.
 
     junitparser reads the element; it is given the direct children only, because its `result` walks
@@ -414,11 +415,17 @@ def _judge(children: Iterable[_Child]) -> tuple[Outcome, str | None, tuple[Outco
         else Outcome.FAILURE
         for attempt in case.interim_result
     )  # fmt: skip
+    reruns = [child for child in children if child.tag in _RERUNS]
     for kind, outcome in (
         (Error, Outcome.ERROR),
         (Failure, Outcome.FAILURE),
         (Skipped, Outcome.SKIPPED),
     ):
+        if kind is Skipped and reruns:
+            # Beside a failure these are the attempts after it. Without one nothing says that an
+            # attempt passed: that would be <flakyFailure> or <flakyError>.
+            last = Outcome.ERROR if reruns[-1].tag == "rerunError" else Outcome.FAILURE
+            return last, _message(reruns[-1].attributes.get("message", ""), ""), earlier[:-1]
         for result in case.result:
             if isinstance(result, kind):
                 return outcome, _message(result.message or "", result.text or ""), earlier
@@ -434,7 +441,9 @@ def _message(message: str, text: str) -> str | None:
 
 
 def _count(text: str | None) -> int:
-    return int(text) if text and len(text) <= MAX_DIGITS and text.isdecimal() else 0
+    """What a header counts; 0 where it says no number. One that is too long is a large number."""
+    digits = text.strip().replace(",", "") if text else ""
+    return int(digits[:MAX_DIGITS]) if digits.isdecimal() else 0
 
 
 def seconds(text: str | None) -> float | None:

@@ -131,6 +131,20 @@ def test_rerun_elements_are_earlier_attempts_in_their_order() -> None:
     assert (failed.outcome, failed.earlier) == (Outcome.FAILURE, (Outcome.ERROR, Outcome.FAILURE))
 
 
+@pytest.mark.parametrize("beside", ["", "<skipped/>", "<flakyFailure/>"])
+def test_failed_reruns_alone_are_no_pass(beside: str) -> None:
+    failure = only(in_suite(f'<testcase>{beside}<rerunFailure message="m"/></testcase>'))
+    assert (failure.outcome, failure.message) == (Outcome.FAILURE, "m")
+    error = only(in_suite(f"<testcase>{beside}<rerunFailure/><rerunError/></testcase>"))
+    assert (error.outcome, error.earlier[-1]) == (Outcome.ERROR, Outcome.FAILURE)
+
+
+@pytest.mark.parametrize("count", [" 1 ", "1,024", "9999999999", "9" * 5000])
+def test_a_count_is_read_however_it_is_written(count: str) -> None:
+    (problem,) = read(f"<testsuite failures='{count}'><testcase name='a'/></testsuite>").problems
+    assert problem.problem == "missing-failures"
+
+
 def test_messages_are_cut_and_long_text_streams_by() -> None:
     text = "x" * 10_000_000
     document = in_suite(f"<testcase><failure>{text}</failure></testcase>").encode()
