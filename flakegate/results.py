@@ -182,8 +182,9 @@ def _last(attempts: list[Result]) -> Result:
 
 
 def _by_name(path: str) -> list[tuple[int, str]]:
-    """Sorts `attempt-10` after `attempt-9`."""
+    """Sorts `attempt-10` after `attempt-9`, and `unit-2.xml` after `unit.xml`."""
+    stem, _, ending = path.rpartition(".")
     return [
         (int(part), "") if number % 2 else (0, part)
-        for number, part in enumerate(_DIGITS.split(path))
+        for number, part in enumerate(_DIGITS.split(path if "/" in ending else stem or path))
     ]

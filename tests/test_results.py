@@ -249,6 +249,25 @@ def test_of_declared_attempts_the_last_that_ran_counts(
     assert (result.outcome, result.earlier) == expected
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("unit.xml", "unit-2.xml"),
+        ("unit.xml", "unit (1).xml"),
+        ("unit.xml", "unit-retry.xml"),
+        ("a.b/unit", "a.b/unit-2"),
+        ("1/unit.xml", "2/unit.xml"),
+    ],
+)
+def test_a_first_attempt_may_bear_the_name_without_more(names: tuple[str, str]) -> None:
+    first, second = (
+        report(case("a", outcome), path=name, attempts_of="*.xml")
+        for name, outcome in zip(names, (P, F), strict=True)
+    )
+    (result,) = fold([second, first])
+    assert (result.outcome, result.earlier) == (F, (P,))
+
+
 def test_a_test_that_was_not_tried_again_keeps_its_failure() -> None:
     results = declared((case("a", F), case("b", F)), (case("a"),))
     assert [(one.identity.name, one.outcome) for one in results] == [("a", P), ("b", F)]
