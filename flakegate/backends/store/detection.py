@@ -78,6 +78,19 @@ def may_spread(failures: Iterable[Seen]) -> bool:
     return _changes(own) >= BRANCHES
 
 
+def is_broken(runs: Iterable[Seen]) -> bool:
+    """Whether the default branch, whose runs these are, failed the test lately in some leg."""
+    broken: set[str] = set()
+    for run in sorted(runs, key=_order):
+        _turn(broken, run)
+    return bool(broken)
+
+
+def _turn(broken: set[str], run: Seen) -> None:
+    """Keeps which legs are broken, as the default branch's runs pass by in time's order."""
+    (broken.discard if run.passed else broken.add)(run.leg)
+
+
 def _order(run: Seen) -> tuple[float, bool, bool, str, str, str]:
     """By time; in the same second the base stands first, and a broken base last of that.
 
@@ -134,7 +147,7 @@ def _not_shared(runs: Sequence[Seen], after: float) -> list[Seen]:
     own = []
     for run in runs:
         if is_base(run):
-            (broken.discard if run.passed else broken.add)(run.leg)
+            _turn(broken, run)
         elif run.failed and not run.is_default and run.at > after and not broken and _change(run):
             own.append(run)
     return own

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, not_, select
 
 from flakegate.backends.store import bitmap
-from flakegate.backends.store.detection import WINDOW, Seen, is_base, may_spread
+from flakegate.backends.store.detection import WINDOW, Seen, is_base, is_broken, may_spread
 from flakegate.backends.store.schema import manifests, nonpass, runs
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class NewRun:
     ran: the tests that ran in it, row to number. failed: the rows of those that failed.
     """
 
+    id: int
     repository: int
     at: float
     commit: str | None
@@ -79,17 +80,50 @@ def gather(
     """The evidence that this run completes, by test. What is older was judged when it came in."""
     seen: dict[int, list[Seen]] = defaultdict(list)
     numbers = {test: run.ran[test] for test in concerned}
-    since = runs.c.at >= run.at - WINDOW
     if run.commit is None:
-        _add_failures(connection, seen, numbers, since)
+        _add_failures(connection, seen, numbers, runs.c.id == run.id)
     else:
         same = (runs.c.commit_sha == run.commit) & (runs.c.leg == run.leg)
-        _add_failures(connection, seen, numbers, since | same)
-        _add_passes(connection, seen, numbers, same & (runs.c.repository == run.repository))
+        same &= runs.c.repository == run.repository
+        _add_failures(connection, seen, numbers, same)
+        _add_passes(connection, seen, numbers, same)
+    numbers = {test: numbers[test] for test in _may_complete_a_spread(connection, run, numbers)}
+    _add_failures(connection, seen, numbers, _since(run))
     spread = {test: number for test, number in numbers.items() if may_spread(seen[test])}
     if spread:
         _add_bases(connection, seen, spread, run)
     return seen
+
+
+def _since(run: NewRun) -> ColumnElement[bool]:
+    """The failures in the window that ends with this run, and those after it, if it comes late."""
+    recent = (runs.c.repository == run.repository) & (runs.c.at >= run.at - WINDOW)
+    # Rows of `nonpass` are found by test and run: this spares a look at every older run.
+    oldest = select(func.min(runs.c.id)).where(recent).scalar_subquery()
+    return recent & (nonpass.c.run >= oldest)
+
+
+def _may_complete_a_spread(
+    connection: Connection, run: NewRun, numbers: Mapping[int, int]
+) -> Collection[int]:
+    """The tests of which this run is a new piece of evidence, not only a broken base once more.
+
+    This is for speed alone, but for much of it: a test that is broken for weeks fails in every run,
+    and would have all of them fetched for each.
+    """
+    if run.is_base:
+        return numbers.keys() - run.failed
+    failed = {test: number for test, number in numbers.items() if test in run.failed}
+    before = _since(run) & (runs.c.at <= run.at) & _IS_BASE
+    seen: dict[int, list[Seen]] = defaultdict(list)
+    _add_latest_broken(connection, seen, failed, before)
+    if seen:
+        first = min(one.at for broken in seen.values() for one in broken)
+        suspects = {test: failed[test] for test in seen}
+        here = (runs.c.repository == run.repository) & _IS_BASE
+        after = here & (runs.c.at > first) & (runs.c.at <= run.at)
+        _add_passes(connection, seen, suspects, after)
+    return [test for test in failed if not is_broken(seen[test])]
 
 
 def _add_bases(
@@ -98,23 +132,43 @@ def _add_bases(
     """How the default branch was: in the window, and, leg by leg, broken since before or not."""
     start = run.at - WINDOW
     base = _IS_BASE & (runs.c.repository == run.repository)
+    before: dict[int, list[Seen]] = defaultdict(list)
+    _add_latest_broken(connection, before, numbers, base & (runs.c.at < start))
+    for test, broken in before.items():
+        for one in list(broken):
+            mended = (runs.c.leg == one.leg) & (runs.c.at > one.at) & (runs.c.at < start)
+            _add_passes(connection, before, {test: numbers[test]}, base & mended)
+        seen[test] += broken
+    # Where the default branch never failed the test, nothing depends on when it passed there.
+    failed = {test: number for test, number in numbers.items() if any(map(is_base, seen[test]))}
+    _add_passes(connection, seen, failed, base & (runs.c.at >= start))
+
+
+def _add_latest_broken(
+    connection: Connection,
+    seen: dict[int, list[Seen]],
+    numbers: Mapping[int, int],
+    where: ColumnElement[bool],
+) -> None:
+    """Of each test and leg the latest of these runs of the default branch that failed it."""
     broken = (
         select(nonpass.c.test, runs.c.leg, func.max(runs.c.at))
         .join(runs, runs.c.id == nonpass.c.run)
-        .where(nonpass.c.test.in_(list(numbers)), base, runs.c.at < start, not_(runs.c.infra))
-        .where(_NEVER_PASSED)
+        .where(nonpass.c.test.in_(list(numbers)), where, _NEVER_PASSED, not_(runs.c.infra))
         .group_by(nonpass.c.test, runs.c.leg)
     )
     for test, leg, at in connection.execute(broken):
         seen[test].append(
-            Seen(at=at, failed=True, passed=False, commit=None, leg=leg, branch=None,
-                 is_default=True)
-        )  # fmt: skip
-        mended = base & (runs.c.leg == leg) & (runs.c.at > at) & (runs.c.at < start)
-        _add_passes(connection, seen, {test: numbers[test]}, mended)
-    # Where the default branch never failed the test, nothing depends on when it passed there.
-    failed = {test: number for test, number in numbers.items() if any(map(is_base, seen[test]))}
-    _add_passes(connection, seen, failed, base & (runs.c.at >= start))
+            Seen(
+                at=at,
+                failed=True,
+                passed=False,
+                commit=None,
+                leg=leg,
+                branch=None,
+                is_default=True,
+            )
+        )
 
 
 def _add_failures(

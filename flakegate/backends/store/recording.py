@@ -104,11 +104,12 @@ def record_run(
     values = {"repository": repository, "digest": content, "infra": infra}
     values["manifest"] = _manifest(connection, bitmap.pack(list(ran.values())))
     values |= {"n_failed": len(failed), "n_total": len(ran)}
-    _add_run(connection, record, values, failed)
+    run = _add_run(connection, record, values, failed)
     if infra:
         return RecordedRun(key=record.key, fate=Fate.NEW, infra=True)
     _keep_latest(connection, record, failed)
     new = evidence.NewRun(
+        id=run,
         repository=repository,
         at=record.at,
         commit=record.commit,
@@ -136,8 +137,8 @@ def _add_run(
     record: RunRecord,
     values: dict[str, object],
     failed: dict[int, TestRecord],
-) -> None:
-    """values: what the columns hold that are not the record's own."""
+) -> int:
+    """The row of the run. values: what its columns hold that are not the record's own."""
     values |= {
         "key": record.key,
         "pipeline": record.pipeline,
@@ -159,6 +160,7 @@ def _add_run(
                 for test, each in sorted(failed.items())
             ],
         )
+    return run
 
 
 def _manifest(connection: Connection, bits: bytes) -> int:

@@ -107,7 +107,7 @@ nonpass = Table(
     Column("run", ForeignKey("runs.id"), primary_key=True),
     Column("test", ForeignKey("tests.id"), primary_key=True),
     Column("attempts", String, nullable=False),
-    Index("nonpass_by_test", "test"),
+    Index("nonpass_by_test", "test", "run"),
     sqlite_with_rowid=False,
 )
 

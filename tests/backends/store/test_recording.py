@@ -322,6 +322,28 @@ def test_nor_is_one_that_only_flaked(tmp_path: Path, ago: float) -> None:
     assert flaky(store)["a"].state is State.ACTIVE
 
 
+@pytest.mark.parametrize("ago", [30 * DAY, 600.0])
+def test_every_leg_of_the_default_branch_is_mended_by_itself(tmp_path: Path, ago: float) -> None:
+    store = open_store(tmp_path)
+    times = [T - ago + 60 * number for number in range(4)]
+    main = [
+        run(n, at, a=letter, other="p")
+        for n, (at, letter) in enumerate(zip(times, "fpfp", strict=True))
+    ]
+    windows = [replace(one, leg="windows:") for one in main[:2]]
+    store.record([windows[0], *main[1:], *three_branches(T)])
+    assert flaky(store) == {}, "the pass on Linux said nothing of Windows"
+    store = open_store(tmp_path, repository="github.com/acme/other")
+    records = [*windows, *main[2:], *three_branches(T)]
+    store.record([replace(one, repository=store.repository, key=f"{one.key}o") for one in records])
+    assert set(flaky(store)) == {"a"}
+
+
+def test_a_retry_on_edited_files_is_a_flake_too(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.record([replace(retried(), commit=None)]).runs[0].detected == (key_of("a"),)
+
+
 @pytest.mark.parametrize("ago", [30 * DAY, 60.0])
 def test_a_pass_in_an_outage_mends_nothing(tmp_path: Path, ago: float) -> None:
     store = open_store(tmp_path)
@@ -331,6 +353,14 @@ def test_a_pass_in_an_outage_mends_nothing(tmp_path: Path, ago: float) -> None:
     recorded = store.record([red, outage, *three_branches(T)])
     assert [one.infra for one in recorded.runs] == [False, True, False, False, False]
     assert flaky(store) == {}
+
+
+def test_a_branch_whose_run_comes_late_is_judged_by_its_own_time(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    early, middle, late = three_branches(T)
+    store.record([early, late, run(1, T + DAY, a="f", other="p")])
+    assert flaky(store) == {}
+    assert store.record([middle]).runs[0].detected == (key_of("a"),)
 
 
 def test_a_small_run_in_a_large_repository(tmp_path: Path) -> None:
