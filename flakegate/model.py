@@ -7,6 +7,10 @@ from enum import Enum
 
 ALWAYS = 100.0  # percent
 
+# Actors of a StateCause that are nobody: the store's own detection, and Datadog's own policies.
+DETECTION = "detection"
+DATADOG = "datadog"
+
 
 class State(str, Enum):
     """The states of a flaky test, in Datadog's words (Flaky Test Management)."""
@@ -51,13 +55,20 @@ class StateCause:
     """Why a flaky test has its state: who or what moved it there, when, and their reason.
 
     at: seconds since the epoch. rule: the policy rule's id, None if no rule did it.
-    actor: who did it where no rule did: a person's name, "detection", or "datadog".
+    actor: who did it where no rule did: a person's name, DETECTION or DATADOG; None if unknown.
+    first: it made the test flaky, so that no state of it was changed yet.
     """
 
     at: float
     rule: str | None = None
     actor: str | None = None
     reason: str | None = None
+    first: bool = False
+
+    @property
+    def by_person(self) -> bool:
+        """Whether it is a person's own change."""
+        return self.rule is None and self.actor not in (None, DETECTION, DATADOG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,9 @@ class FlakyTest:
     None means that the backend does not know (a comparison with it is *unknown*); an empty tuple
     is known to be empty. Figures cover the last 7 days. Times are seconds since the epoch,
     durations seconds, failure_rate a percentage from 0 to 100, impact_score from 0 to 1.
+
+    cause: of its state, hence its last change. failing_commits: the newest commits of the default
+    branch that ran it, newest first, up to the first on which it passed; no more than 3.
     """
 
     id: str
@@ -94,6 +108,7 @@ class FlakyTest:
     duration: float | None = None
     impact_score: float | None = None
     impact_level: str | None = None
+    failing_commits: tuple[str, ...] | None = None
 
     @property
     def fqn(self) -> str:

@@ -4,23 +4,133 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from decimal import Decimal
-from math import floor
 from typing import TYPE_CHECKING
 
-from flakegate.errors import UsageError
-from flakegate.model import FlakyTest, State, Transition
-from flakegate.policy.fields import FIELDS
+from flakegate.model import FlakyTest, State
+from flakegate.policy.holds import Hold, holds, regression
+from flakegate.policy.limits import OUT_OF_GATE, Move, limited, room_in
 from flakegate.policy.plan import Plan, Skip, Unknown
-from flakegate.policy.reasons import reason
 from flakegate.policy.review import is_expired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from flakegate.policy.rules import Exemption, Limits, Policy, Rule
+    from flakegate.policy.conditions import Finding, Outcome
+    from flakegate.policy.rules import Exemption, Policy, Rule
 
-OUT_OF_GATE = frozenset({State.QUARANTINED, State.DISABLED})
+EXEMPT, AMBIGUOUS = "exempt", "ambiguous"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedExemption:
+    """One exemption of the policy, asked of one test.
+
+    expired: its last day is over, and it no longer counts. outcome: True and None exempt.
+    """
+
+    exemption: Exemption
+    expired: bool
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+
+    @property
+    def exempts(self) -> bool:
+        """Whether it keeps the rules off the test."""
+        return not self.expired and self.outcome is not False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRule:
+    """One rule of the policy, asked of one test, whether its turn came or not.
+
+    applies: its `from` has the test's state. outcome: of its `when`; only True matches.
+    first: it is the rule that decides.
+    """
+
+    rule: Rule
+    applies: bool
+    outcome: Outcome
+    findings: tuple[Finding, ...]
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """What the policy says of one test, limits aside, and all that led to it.
+
+    exempt: why the test is exempt, in words; None if it is not.
+    match: the first rule whose `from` has its state and whose `when` is true.
+    """
+
+    policy: Policy
+    test: FlakyTest
+    now: float
+    exempt: str | None
+    match: Rule | None
+
+    @property
+    def exemptions(self) -> tuple[AskedExemption, ...]:
+        """Every exemption, in the order of the file."""
+        return tuple(
+            AskedExemption(
+                exemption=each,
+                expired=is_expired(each, self.now),
+                outcome=each.when.check(self.test, self.now),
+                findings=each.when.findings(self.test, self.now),
+            )
+            for each in self.policy.exempt
+        )
+
+    @property
+    def rules(self) -> tuple[AskedRule, ...]:
+        """Every rule, in the order of the file."""
+        return tuple(
+            AskedRule(
+                rule=rule,
+                applies=self.test.state in rule.from_states,
+                outcome=rule.when.check(self.test, self.now),
+                findings=rule.when.findings(self.test, self.now),
+                first=rule is self.match,
+            )
+            for rule in self.policy.rules
+        )
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What keeps the test in its state, the weightiest first.
+
+        The regression guard stops only moves out of the gate, so it is left out where the rule
+        that matched leads elsewhere.
+        """
+        found = holds(self.policy, self.test, self.now)
+        guard = regression(self.test)
+        if guard is None or (self.match and self.match.to not in OUT_OF_GATE):
+            return found
+        return (*found, guard)
+
+    @property
+    def skip(self) -> Skip | None:
+        """Why nothing moves the test: it is exempt, or it is held though a rule matches."""
+        if self.exempt is not None:
+            return self._skip(EXEMPT, self.exempt)
+        hold = next(iter(self.holds), None) if self.match else None
+        return self._skip(hold.code, hold.detail) if hold else None
+
+    @property
+    def move(self) -> Move | None:
+        """What the matching rule does, unless the test is skipped. A limit may still hold it."""
+        if self.match is None or self.skip:
+            return None
+        return Move(test=self.test, rule=self.match, now=self.now)
+
+    def _skip(self, code: str, detail: str) -> Skip:
+        rule = self.match.id if self.match else None
+        return Skip(test_id=self.test.id, fqn=self.test.fqn, reason=code, detail=detail, rule=rule)
+
+
+def consider(policy: Policy, test: FlakyTest, now: float) -> Considered:
+    """What the policy says of one test, limits aside. now: seconds since the epoch."""
+    return _considering(policy, now, Counter())(test)
 
 
 def decide(  # noqa: PLR0913 - the facts that a plan rests on, each named by the caller
@@ -42,21 +152,18 @@ def decide(  # noqa: PLR0913 - the facts that a plan rests on, each named by the
     Raises:
         UsageError: the policy bounds a share of the suite, and nobody knows the suite's size.
     """
-    room = _room(policy.limits, suite_size)
+    room = room_in(policy.limits, suite_size)
     distinct, skipped = _distinct(tests)
     unknown: Counter[tuple[str, str]] = Counter()
-    moves: list[_Move] = []
-    exemptions = _in_force(policy, now)
-    by_state = {state: _rules_from(policy, state) for state in State}
-    for test in distinct:
-        exempt = _exempt(exemptions, test, now)
-        rule = _first_match(by_state[test.state], test, now, None if exempt else unknown)
-        if exempt:
-            skipped.append(_skip(test, "exempt", exempt, rule))
-        elif rule:
-            moves.append(_Move(test=test, rule=rule, now=now))
+    asked = _considering(policy, now, unknown)
+    moves = []
+    for considered in map(asked, distinct):
+        if skip := considered.skip:
+            skipped.append(skip)
+        elif move := considered.move:
+            moves.append(move)
     quarantined = {test.id for test in tests if test.state is State.QUARANTINED}
-    kept, held, words = _limited(moves, policy.limits, room, len(quarantined), recent_changes)
+    kept, held, words = limited(moves, policy.limits, room, len(quarantined), recent_changes)
     return Plan(
         repository=repository,
         backend=backend,
@@ -79,33 +186,24 @@ def exempted(policy: Policy, tests: Iterable[FlakyTest], now: float) -> dict[str
     return {id_: words for id_, words in found if words}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Move:
-    """A rule that matched a test."""
+def _considering(
+    policy: Policy, now: float, unknown: Counter[tuple[str, str]]
+) -> Callable[[FlakyTest], Considered]:
+    """`consider` for many tests; counts in `unknown` what made rules undecided, exempt tests aside.
 
-    test: FlakyTest
-    rule: Rule
-    now: float
+    What depends on the policy alone is worked out once.
+    """
+    exemptions = _in_force(policy, now)
+    by_state = {
+        state: tuple(rule for rule in policy.rules if state in rule.from_states) for state in State
+    }
 
-    @property
-    def to(self) -> State:
-        return self.rule.to
+    def considered(test: FlakyTest) -> Considered:
+        exempt = _exempt(exemptions, test, now)
+        match = _first_match(by_state[test.state], test, now, None if exempt else unknown)
+        return Considered(policy=policy, test=test, now=now, exempt=exempt, match=match)
 
-    def badness(self) -> tuple[float, float, str]:
-        """Sorts the worst first: by lost time, then failure rate, then id. Unknown comes last."""
-        figures = [FIELDS[name].get(self.test, self.now) for name in ("lost_time", "failure_rate")]
-        lost, rate = (-value if isinstance(value, (int, float)) else 1.0 for value in figures)
-        return lost, rate, self.test.id
-
-    def transition(self) -> Transition:
-        return Transition(
-            test_id=self.test.id,
-            fqn=self.test.fqn,
-            from_state=self.test.state,
-            to_state=self.rule.to,
-            rule=self.rule.id,
-            reason=reason(self.rule.when, self.test, self.now),
-        )
+    return considered
 
 
 def _distinct(tests: Sequence[FlakyTest]) -> tuple[list[FlakyTest], list[Skip]]:
@@ -121,15 +219,11 @@ def _distinct(tests: Sequence[FlakyTest]) -> tuple[list[FlakyTest], list[Skip]]:
             ambiguous[test.id] = min(test.fqn, ambiguous.get(test.id, first.fqn))
     detail = "the backend listed it more than once, and not with the same figures"
     skipped = [
-        Skip(test_id=id_, fqn=fqn, reason="ambiguous", detail=detail)
+        Skip(test_id=id_, fqn=fqn, reason=AMBIGUOUS, detail=detail)
         for id_, fqn in ambiguous.items()
     ]
     certain = [test for test in by_id.values() if test.id not in ambiguous]
     return sorted(certain, key=lambda test: test.id), skipped
-
-
-def _rules_from(policy: Policy, state: State) -> tuple[Rule, ...]:
-    return tuple(rule for rule in policy.rules if state in rule.from_states)
 
 
 def _first_match(
@@ -163,64 +257,3 @@ def _exempt(exemptions: tuple[Exemption, ...], test: FlakyTest, now: float) -> s
             missing = ", ".join(sorted(exemption.when.missing(test, now)))
             perhaps = f"{exemption.reason} (perhaps: {missing} not known)"
     return perhaps
-
-
-def _skip(test: FlakyTest, code: str, detail: str, rule: Rule | None) -> Skip:
-    rule_id = rule.id if rule else None
-    return Skip(test_id=test.id, fqn=test.fqn, reason=code, detail=detail, rule=rule_id)
-
-
-def _room(limits: Limits, suite_size: int | None) -> int | None:
-    """How many tests may be quarantined; None without such a limit."""
-    if limits.max_quarantined is None:
-        return None
-    if not limits.max_quarantined_is_share:
-        return floor(limits.max_quarantined)
-    size = limits.suite_size or suite_size
-    if size is None:
-        message = "`limits.max_quarantined` is a share of the suite, and its size is not known"
-        tip = "add `suite_size: N` to `limits`, or write a count instead of a percentage"
-        raise UsageError(message, tip=tip)
-    return floor(Decimal(str(limits.max_quarantined)) * size / 100)
-
-
-def _limited(
-    moves: list[_Move], limits: Limits, room: int | None, quarantined: int, recent_changes: int
-) -> tuple[list[_Move], list[_Move], tuple[str, ...]]:
-    """The moves to carry out, those that a limit holds (both by id), and each limit in words.
-
-    Only moves into quarantined or disabled are ever held.
-    """
-    worst = sorted((move for move in moves if move.to in OUT_OF_GATE), key=_Move.badness)
-    words = []
-    out = _at_most(worst, limits.max_changes - recent_changes, limits)
-    if len(out) < len(worst):
-        recent = f", {recent_changes} in the last 24 hours" if recent_changes else ""
-        words.append(
-            f"moves into quarantined or disabled: {len(worst)} planned{recent}; "
-            f"`limits.max_changes` allows {limits.max_changes}"
-        )
-    if room is not None:
-        entries = [move for move in out if move.to is State.QUARANTINED]
-        leaving = [move for move in moves if move.to not in OUT_OF_GATE] + out
-        stay = quarantined - sum(move.test.state is State.QUARANTINED for move in leaving)
-        entering = _at_most(entries, room - stay, limits)
-        if len(entering) < len(entries):
-            words.append(
-                f"tests in quarantine after this plan: {stay + len(entries)}; "
-                f"`limits.max_quarantined` allows {room}"
-            )
-        out = [move for move in out if move.to is not State.QUARANTINED] + entering
-    held = {move.test.id for move in worst} - {move.test.id for move in out}
-    return (
-        [move for move in moves if move.test.id not in held],
-        [move for move in moves if move.test.id in held],
-        tuple(words),
-    )
-
-
-def _at_most(worst: list[_Move], most: int, limits: Limits) -> list[_Move]:
-    """All of them if that is within the limit; else the worst ones, or none, as the policy says."""
-    if len(worst) <= most:
-        return worst
-    return worst[: max(0, most)] if limits.worst_first else []

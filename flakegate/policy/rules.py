@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from flakegate.model import State
 
+DAY = 86_400.0  # seconds
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -94,12 +96,18 @@ class ReportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A whole policy file. digest: SHA-256 (hex) of its bytes; "" for the defaults."""
+    """A whole policy file. digest: SHA-256 (hex) of its bytes; "" for the defaults.
+
+    cooldown: how long after its last change, whoever made it, a test keeps its state.
+    respect_manual: how long after a person's change. Both in seconds.
+    """
 
     name: str = ""
     digest: str = ""
     backend: BackendSettings = field(default_factory=BackendSettings)
     apply: str = "default_branch"
+    cooldown: float = 0.0
+    respect_manual: float = 14 * DAY
     limits: Limits = field(default_factory=Limits)
     exempt: tuple[Exemption, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakegate.errors import UsageError
-from flakegate.model import FlakyTest, State
-from flakegate.policy.decide import decide, exempted
+from flakegate.model import FlakyTest, State, StateCause
+from flakegate.policy.decide import consider, decide, exempted
 from flakegate.policy.plan import Plan, Unknown, dump
 from flakegate.policy.rules import Limits, Policy, Rule
 
@@ -296,6 +296,127 @@ def test_a_test_that_is_listed_twice_in_different_ways_is_left_alone() -> None:
         ("a", "s.a", "ambiguous")
     ]
     assert waiting(plan) == ["b"], "one of its versions fills the quarantine"
+
+
+DAY = 86_400.0
+
+
+def changed(days: float, **by: str) -> StateCause:
+    return StateCause(at=NOW - days * DAY, **by)  # type: ignore[arg-type]  # rule and actor
+
+
+def skips(plan: Plan) -> list[tuple[str, str, str | None]]:
+    return [(each.test_id, each.reason, each.rule) for each in plan.skipped]
+
+
+def test_a_persons_change_is_left_alone_for_a_while() -> None:
+    policy = Policy(rules=(NOISY, BACK))
+    tests = [
+        flaky("a", 1, QUARANTINED, cause=changed(13.9, actor="dana")),
+        flaky("b", 1, QUARANTINED, cause=changed(14, actor="dana")),
+        flaky("c", 1, QUARANTINED, cause=changed(1, rule="noisy")),
+        flaky("d", 30, cause=changed(1, actor="detection")),
+        flaky("e", 1, QUARANTINED, cause=changed(1, actor="datadog")),
+        flaky("f", 1, QUARANTINED, cause=changed(1)),
+        flaky("g", 1, QUARANTINED),
+        flaky("h", 10, QUARANTINED, cause=changed(1, actor="dana")),
+        flaky("i", 30, cause=changed(-1, actor="dana")),
+    ]
+    plan = plan_of(policy, tests)
+    assert entering(plan) == ["b", "c", "d", "e", "f", "g"]
+    assert skips(plan) == [("a", "manual", "back"), ("i", "manual", "noisy")]
+    assert plan.skipped[0].detail == (
+        "quarantined by dana on 2027-01-01 10:24 UTC; "
+        "a person's change is left alone until 2027-01-15 10:24 UTC"
+    )
+    assert entering(plan_of(replace(policy, respect_manual=0.0), tests)) == list("abcdefgi")
+
+
+def test_the_cooldown_counts_from_anybodys_last_change() -> None:
+    policy = Policy(rules=(NOISY, BACK), cooldown=3 * DAY, respect_manual=0.0)
+    tests = [
+        flaky("a", 1, QUARANTINED, cause=changed(2.9, rule="noisy")),
+        flaky("b", 1, QUARANTINED, cause=changed(3, rule="noisy")),
+        flaky("c", 1, QUARANTINED, cause=changed(2.9, actor="dana")),
+        flaky("d", 30, cause=changed(2.9, actor="detection")),
+        flaky("e", 30, cause=replace(changed(0.1, actor="detection"), first=True)),
+        flaky("f", 30),
+        flaky("g", 1, cause=changed(1, rule="back")),
+    ]
+    plan = plan_of(policy, tests)
+    assert entering(plan) == ["b", "e"]
+    assert skips(plan) == [
+        ("a", "cooldown", "back"),
+        ("c", "cooldown", "back"),
+        ("d", "cooldown", "noisy"),
+        ("f", "cooldown", "noisy"),
+    ]
+    assert plan.skipped[0].detail == (
+        "quarantined by rule noisy on 2027-01-12 10:24 UTC; "
+        "the cooldown lasts until 2027-01-15 10:24 UTC"
+    )
+    assert "not known" in plan.skipped[3].detail
+
+
+def test_what_newer_commits_broke_does_not_leave_the_gate() -> None:
+    commits = ("aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc")
+    policy = Policy(rules=(OFF, NOISY, BACK))
+    tests = [
+        flaky("a", 30, failing_commits=commits),
+        flaky("b", 60, failing_commits=commits),
+        flaky("c", 30, failing_commits=commits[:2]),
+        flaky("d", 30, failing_commits=()),
+        flaky("e", 1, QUARANTINED, failing_commits=commits),
+        flaky("f", 10, failing_commits=commits),
+    ]
+    plan = plan_of(policy, tests)
+    assert moved(plan) == [
+        ("c", "quarantined", "noisy"),
+        ("d", "quarantined", "noisy"),
+        ("e", "active", "back"),
+    ]
+    assert skips(plan) == [("a", "broken", "noisy"), ("b", "broken", "off")]
+    assert plan.skipped[0].detail == (
+        "broken, not flaky: it failed on each of the last 3 commits of the default branch "
+        "(aaaaaaa, bbbbbbb, ccccccc)"
+    )
+
+
+def test_an_exemption_speaks_before_a_person_and_both_before_the_cooldown_and_the_guard() -> None:
+    policy = Policy(rules=(NOISY,), cooldown=DAY)
+    test = flaky("a", cause=changed(0.5, actor="dana"), failing_commits=("a", "b", "c"))
+    considered = consider(policy, test, NOW)
+    assert [hold.code for hold in considered.holds] == ["manual", "cooldown", "broken"]
+    assert considered.skip
+    assert considered.skip.reason == "manual"
+    exempt = replace(policy, exempt=(exemption('name == "a"', "must block"),))
+    assert skips(plan_of(exempt, [test])) == [("a", "exempt", "noisy")]
+
+
+def test_what_is_considered_says_all_of_it() -> None:
+    over = replace(exemption("failure_rate > 0%", "was"), until=date(2020, 1, 1))
+    policy = Policy(rules=(BACK, OFF, NOISY), exempt=(over, exemption("runs > 3", "big")))
+    considered = consider(policy, flaky("a", 30, runs=2), NOW)
+    assert [(each.expired, each.outcome, each.exempts) for each in considered.exemptions] == [
+        (True, True, False),
+        (False, False, False),
+    ]
+    assert [
+        (each.rule.id, each.applies, each.outcome, each.first) for each in considered.rules
+    ] == [
+        ("back", False, False, False),
+        ("off", True, False, False),
+        ("noisy", True, True, True),
+    ]
+    assert [finding.value for finding in considered.rules[2].findings] == [30]
+    assert considered.match is NOISY
+    assert considered.skip is None
+    assert considered.move
+    assert considered.move.transition().to_state is QUARANTINED
+    unknown = consider(policy, flaky("a", 30), NOW)
+    assert unknown.exemptions[1].exempts
+    assert unknown.exempt == "big (perhaps: runs not known)"
+    assert unknown.move is None
 
 
 policies = st.builds(

@@ -1,0 +1,85 @@
+"""What keeps a test in its state although a rule matches: a person, the cooldown, or a regression.
+
+Unknown facts: a change that nobody knows of is no person's; but with a cooldown, a test whose last
+change is not known is held, because a test that moves back and forth helps nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flakegate.model import FlakyTest, StateCause
+    from flakegate.policy.rules import Policy
+
+REGRESSION = 3  # commits of the default branch in a row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a test is left alone.
+
+    code: "manual", "cooldown" or "broken", the reason code of a Skip. detail: the same in words.
+    until: when it ends, in seconds since the epoch; None if that is not known.
+    """
+
+    code: str
+    detail: str
+    until: float | None = None
+
+
+def holds(policy: Policy, test: FlakyTest, now: float) -> tuple[Hold, ...]:
+    """The holds that are in force whatever a rule wants. now: seconds since the epoch."""
+    found = (_manual(policy, test, now), _cooldown(policy, test, now))
+    return tuple(hold for hold in found if hold)
+
+
+def regression(test: FlakyTest) -> Hold | None:
+    """The regression guard: a test that newer commits broke may not leave the gate.
+
+    None where the backend does not know its commits.
+    """
+    commits = test.failing_commits or ()
+    if len(commits) < REGRESSION:
+        return None
+    names = ", ".join(commit[:7] for commit in commits)
+    detail = f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
+    return Hold(code="broken", detail=f"{detail} branch ({names})")
+
+
+def _manual(policy: Policy, test: FlakyTest, now: float) -> Hold | None:
+    cause = test.cause
+    if not policy.respect_manual or cause is None or not cause.by_person:
+        return None
+    until = cause.at + policy.respect_manual
+    if now >= until:
+        return None
+    detail = f"{_changed(test, cause)}; a person's change is left alone until {day(until)}"
+    return Hold(code="manual", detail=detail, until=until)
+
+
+def _cooldown(policy: Policy, test: FlakyTest, now: float) -> Hold | None:
+    cause = test.cause
+    if not policy.cooldown or (cause is not None and cause.first):
+        return None
+    if cause is None:
+        detail = "when its state last changed is not known, and the policy has a cooldown"
+        return Hold(code="cooldown", detail=detail)
+    until = cause.at + policy.cooldown
+    if now >= until:
+        return None
+    detail = f"{_changed(test, cause)}; the cooldown lasts until {day(until)}"
+    return Hold(code="cooldown", detail=detail, until=until)
+
+
+def _changed(test: FlakyTest, cause: StateCause) -> str:
+    """`quarantined by dana on 2026-11-12 09:30 UTC`."""
+    by = f"rule {cause.rule}" if cause.rule else cause.actor
+    return f"{test.state}{f' by {by}' if by else ''} on {day(cause.at)}"
+
+
+def day(at: float) -> str:
+    """`2026-11-12 09:30 UTC`. at: seconds since the epoch."""
+    return f"{datetime.fromtimestamp(at, tz=timezone.utc):%Y-%m-%d %H:%M} UTC"
