@@ -117,6 +117,11 @@ class CIContext:
         return self.pull_request is not None or self.event in _CHANGE_EVENTS
 
     @property
+    def brings_files(self) -> bool:
+        """Whether the checkout may hold files that nobody has merged yet."""
+        return self.of_change or self.fork or self.event in _QUEUES | {"workflow_run"}
+
+    @property
     def is_default(self) -> bool:
         """Whether the results speak for the default branch: on it, or in the queue before it.
 

@@ -31,12 +31,20 @@ def facts(folder: Path) -> GitFacts:
     )
 
 
-def tracks(path: Path) -> bool:
-    """Whether git tracks this file, itself or what it links to. False without git."""
-    return any(
-        _ask(file.parent, "ls-files", "--error-unmatch", "--", file.name) is not None
-        for file in {path, path.resolve()}
-    )
+def tracks(path: Path) -> bool | None:
+    """Whether git tracks this file, itself or what it links to. False where there is none.
+
+    None: it lies in a checkout that git cannot be asked about (no git, or it is another user's).
+    """
+    files = {file for file in {path, path.resolve()} if os.path.lexists(file)}
+    if any(_ask(file.parent, "ls-files", "--error-unmatch", "--", file.name) for file in files):
+        return True
+    silent = (file for file in files if _ask(file.parent, "rev-parse", "--git-dir") is None)
+    return None if any(_in_checkout(file) for file in silent) else False
+
+
+def _in_checkout(path: Path) -> bool:
+    return any((folder / ".git").exists() for folder in path.absolute().parents)
 
 
 def _remote(folder: Path) -> str | None:

@@ -99,7 +99,15 @@ def test_outside_of_a_checkout(tmp_path: Path) -> None:
 def test_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(checkout))  # the environment is git's, not our code
     assert facts(checkout) == GitFacts(folder=str(checkout))
-    assert not tracks(checkout / "a.py")
+    assert tracks(checkout / "a.py") is None
+    assert tracks(checkout.parent / "a.py") is False
+
+
+def test_a_checkout_of_somebody_else(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert tracks(checkout / "a.py") is None
+    assert tracks(checkout / "missing.py") is False
+    assert tracks(checkout / "missing" / "a.py") is False
 
 
 def test_a_repository_cannot_start_programs(checkout: Path) -> None:

@@ -126,7 +126,7 @@ def opened(
 
     kind = choose(call.where.backend_kind or call.policy.backend.kind, call.env)
     store_url = store_location(call.where.store_url, call.env)
-    if kind == "store" and context.of_change:
+    if kind == "store" and context.brings_files:
         _refuse_tracked(store_url)
     settings = Settings(
         store_url=store_url,
@@ -184,7 +184,15 @@ def _refuse_tracked(store_url: str) -> None:
     from flakegate.git import tracks
 
     path = Path(store_url.removeprefix("sqlite:///"))
-    if tracks(path):
+    tracked = tracks(path)
+    if tracked is None:
+        raise BackendError(
+            f"git cannot say whether the store {path} is a file of the repository, in which this"
+            " change could excuse itself",
+            tip="install git and let it read the checkout (`git config --global --add"
+            " safe.directory DIR`), or keep the store outside of it",
+        )
+    if tracked:
         raise BackendError(
             f"the store {path} is a file of the repository, so this change could excuse itself",
             tip="remove it from git (`git rm --cached`) and carry it in a cache or as an artifact",

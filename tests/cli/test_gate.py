@@ -227,6 +227,13 @@ def test_a_store_that_git_tracks_excuses_nothing_on_a_pull_request(
     done = flakegate("gate", report, FLAKEGATE_PULL_REQUEST="12", **CHANGE)
     assert done.code == 4
     assert "is a file of the repository" in done.out
+    silent = {"FLAKEGATE_PULL_REQUEST": "12", "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    done = flakegate("gate", report, **CHANGE, **silent)
+    assert done.code == 4
+    assert "git cannot say whether" in done.out
+    for event in ("merge_group", "workflow_run"):
+        github = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": event}
+        assert flakegate("gate", report, **CHANGE, **github).code == 4
     assert flakegate("gate", report, **CHANGE).code == 0
 
 
