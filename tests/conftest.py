@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
 from flakegate.cli.main import run
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CI_VARIABLES = ("FLAKEGATE_", "GITHUB_", "GITLAB_", "CI_", "DD_", "DATADOG_", "RUNNER_")
+
+# A machine that is busy for a moment is no counterexample.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,6 +199,8 @@ class Store:
         self, connection: Connection, rows: Sequence[AnyRow], seen_by: str | None
     ) -> Iterator[FlakyTest]:
         """seen_by: the CI run for which the states are asked, None for what the store holds."""
+        if not rows:
+            return
         standing = states.standings(connection, [row.id for row in rows])
         if seen_by is not None:
             standing = states.seen_by(connection, standing, seen_by)

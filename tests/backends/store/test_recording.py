@@ -473,7 +473,7 @@ def summary(store: Store) -> list[tuple[object, ...]]:
     return [*sorted(found), *sorted(log(store), key=repr)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_what_is_fetched_as_evidence_decides_as_the_whole_history_would(
     records: list[RunRecord],
@@ -489,7 +489,7 @@ def test_what_is_fetched_as_evidence_decides_as_the_whole_history_would(
     assert found == expected
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(), st.randoms(use_true_random=False), st.integers(1, 14))
 def test_the_order_of_a_batch_does_not_matter(
     records: list[RunRecord], dice: object, many: int
