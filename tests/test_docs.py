@@ -73,15 +73,15 @@ def known_keys() -> set[str]:
     sections = ("backend", "limits", "gate", "store")
     text = "x: 1\n" + "".join(f"{name}: {{x: 1}}\n" for name in sections)
     lists = ("exempt", "rules", "reports")
-    text += "".join(f"{name}: [{{x: 1}}]\n" for name in lists)
+    text += "".join(f"{name}: [{{x: 1, evidence: {{x: 1}}}}]\n" for name in lists)
     known = set()
     for problem in load(text.encode(), "p").problems:
         if "unknown key `x`" in problem.message:
             assert problem.hint is not None
-            place = re.search(r"in `(\w+)", problem.message)
-            prefix = f"{place[1]}." if place else ""
+            place = re.search(r"in `([^`]+)`", problem.message)
+            prefix = re.sub(r"\[\d+\]", "", f"{place[1]}.") if place else ""
             keys = problem.hint.removeprefix("known here: ").split(", ")
-            known |= {f"{prefix}{key}" for key in keys} - {*sections, *lists}
+            known |= {f"{prefix}{key}" for key in keys} - {*sections, *lists, "rules.evidence"}
     return known
 
 
