@@ -7,9 +7,9 @@ workflows"; docs.gitlab.com "Predefined CI/CD variables reference".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flakegate.errors import UsageError
@@ -154,7 +154,7 @@ def context(env: Mapping[str, str], event: Mapping[str, object] | None, git: Git
         found = _checked_out(_gitlab(env), git)
     else:
         found = _local(git)
-    return _overridden(found, env)
+    return _readable(_overridden(found, env))
 
 
 def repository_id(remote: str) -> str | None:
@@ -219,7 +219,8 @@ def clock(env: Mapping[str, str]) -> float | None:
     try:
         # Python 3.10 does not read the Z.
         at = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1] in "Zz" else text)
-        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
+        at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+        return at.astimezone(timezone.utc).timestamp()
     except (ValueError, OverflowError):
         raise UsageError(
             f"FLAKEGATE_TIME is not a time in ISO 8601: {text!a}",
@@ -377,6 +378,16 @@ def _checked_out(found: CIContext, git: GitFacts) -> CIContext:
     return replace(found, commit=git.commit, branch=git.branch)
 
 
+def _readable(found: CIContext) -> CIContext:
+    """Variables and folders can hold bytes that are not UTF-8; JSON and SQL cannot."""
+    readable: dict[str, Any] = {}
+    for each in fields(found):
+        value = getattr(found, each.name)
+        if isinstance(value, str):
+            readable[each.name] = value.encode("utf-8", "replace").decode()
+    return replace(found, **readable)
+
+
 def _overridden(found: CIContext, env: Mapping[str, str]) -> CIContext:
     given = {field: env[name] for name, field in _OVERRIDES.items() if env.get(name)}
     found = replace(found, **given)  # type: ignore[arg-type]  # every one of these fields is text
@@ -386,6 +397,7 @@ def _overridden(found: CIContext, env: Mapping[str, str]) -> CIContext:
             named = repository if repository.startswith("local/") else repository.lower()
         found = replace(found, repository=named)
     if (number := env.get("FLAKEGATE_PULL_REQUEST")) and number != found.pull_request:
-        # Whose it is was not said, so it may be a fork's.
-        found = replace(found, pull_request=number, fork=True)
+        # A CI that knows forks did not know this one, so it may be a fork's. Elsewhere whoever set
+        # up the job said so, and a change may not apply its own states in any case.
+        found = replace(found, pull_request=number, fork=found.fork or found.provider != "local")
     return found

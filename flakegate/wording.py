@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 STALE = 30 * DAY  # a quarantine this old deserves a word
 _LONGEST_COMMAND = 120
+_LAST_DAY = 253_402_214_400.0  # 31 December 9999: calendars end there
 
 # What to do about a failure that blocks, by reason code; the most urgent first.
 _ABOUT_FAILURES = {
@@ -208,7 +209,9 @@ def excuse(test: FlakyTest | None, max_age: float | None, now: float) -> str:
 def until(test: FlakyTest | None, max_age: float | None, now: float) -> str:
     """The last day on which its state excuses a failure; "" where there is none, or not known."""
     age = state_age(test, now)
-    return "" if age is None or max_age is None else day(now - age + max_age, now)
+    if age is None or max_age is None or now - age + max_age > _LAST_DAY:
+        return ""
+    return day(now - age + max_age, now)
 
 
 def sentence(text: str) -> str:

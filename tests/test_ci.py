@@ -138,7 +138,10 @@ def test_clock(text: str, expected: float | None) -> None:
     assert clock({}) is None
 
 
-@pytest.mark.parametrize("text", ["yesterday", "1782907200", "2026-13-01", "Z", "12:00\x1b[31m"])
+@pytest.mark.parametrize(
+    "text",
+    ["yesterday", "1782907200", "2026-13-01", "Z", "12:00\x1b[31m", "9999-12-31T23:00-14:00"],
+)
 def test_a_bad_clock_is_named(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         clock({"FLAKEGATE_TIME": text})

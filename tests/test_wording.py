@@ -123,6 +123,7 @@ def test_an_old_state_is_told_in_days() -> None:
     assert wording.since(flaky("t", state_since=None), NOW) == ""
     assert wording.until(old, 45 * DAY, NOW) == "15 Dec"
     assert wording.until(old, None, NOW) == ""
+    assert wording.until(old, 1e12, NOW) == ""  # beyond all calendars
     assert wording.excuse(old, 45 * DAY, NOW) == (
         "quarantined by rule noisy since 31 Oct (30 days), until 15 Dec"
     )

@@ -74,7 +74,7 @@ def begin(policy_file: str | None, where: Where) -> Call:
     from flakegate.ci import clock
 
     env = dict(os.environ)
-    folder = Path.cwd()
+    folder = _here()
     fixed = clock(env)
     path = policy_path(policy_file, folder)
     return Call(
@@ -85,6 +85,16 @@ def begin(policy_file: str | None, where: Where) -> Call:
         has_policy=path is not None,
         where=where,
     )
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"the folder that this was called in cannot be used: {error.strerror}",
+            tip="it was probably deleted or moved; change into one that exists",
+        ) from None
 
 
 def need_policy(call: Call) -> None:
@@ -171,7 +181,13 @@ def store_location(option: str | None, env: Mapping[str, str]) -> str:
     """The store's URL: option, environment, default. A password in the option is refused."""
     from urllib.parse import urlsplit
 
-    if option and urlsplit(option).password:
+    try:
+        has_password = bool(option and urlsplit(option).password)
+    except ValueError:
+        raise UsageError(
+            "--store is not a URL", tip="write it like sqlite:///folder/history.db"
+        ) from None
+    if has_password:
         raise UsageError(
             "--store carries a password, which every process of this machine can read",
             tip="put the URL into the environment variable FLAKEGATE_STORE instead",
@@ -204,7 +220,7 @@ def _event(env: Mapping[str, str]) -> Mapping[str, object] | None:
     path = env.get("GITHUB_EVENT_PATH")
     try:
         event = json.loads(Path(path).read_bytes()) if path else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
 

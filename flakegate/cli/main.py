@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -86,6 +87,7 @@ def flakegate() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Runs one command and returns its exit code. Every error of every command ends here."""
+    _make_printable()
     try:
         code = flakegate.main(list(argv), prog_name="flakegate", standalone_mode=False)
         sys.stdout.flush()
@@ -104,6 +106,19 @@ def run(argv: Sequence[str]) -> int:
     except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes a message
         return _bug(bug)
     return int(code or 0)
+
+
+def _make_printable() -> None:
+    """What the output's encoding lacks is shown as an escape; an output that is closed takes all.
+
+    Python leaves None in the place of a stream that the caller has closed.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _usage(error: click.ClickException) -> int:

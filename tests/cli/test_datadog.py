@@ -209,6 +209,8 @@ def test_trouble_after_a_passing_verdict_is_a_warning(
     assert done.code == 0
     assert "test_optimization_read" in done.out
     assert call("run", report, "--strict", **DEFAULT_BRANCH).code == 4
+    red = write(folder, "red.xml", junit("-test_a"))
+    assert call("run", red, "--strict", **DEFAULT_BRANCH).code == 1
     assert call("run", **DEFAULT_BRANCH).code == 4
 
 

@@ -163,10 +163,22 @@ def test_how_the_tests_ended_is_evidence(  # noqa: PLR0913 - the columns of the 
 ) -> None:
     quarantine(flakegate, folder, "test_b")
     report = write(folder, "r.xml", junit("test_a", "-test_b" if failing else "test_b"))
-    done = flakegate("gate", report, *end, "--format", "json", **CHANGE)
-    document = json.loads(done.out)
-    assert (done.code, document["exit_code"]) == (code, code)
+    gate, run = (
+        flakegate(command, report, *end, "--format", "json", **CHANGE)
+        for command in ("gate", "run")
+    )
+    document = json.loads(gate.out)
+    assert json.loads(run.out)["gate"] == document
+    assert (gate.code, run.code, document["exit_code"]) == (code, code, code)
     assert [row["problem"] for row in document["evidence"]] == ([problem] if problem else [])
+
+
+def test_a_report_that_is_expected(flakegate: Caller, folder: Path) -> None:
+    write(folder, "flakegate.yml", f"{SMALLEST}gate: {{expect: ['unit/*.xml', 'e2e/*.xml']}}\n")
+    write(folder, "unit/r.xml", junit("test_a"))
+    done = flakegate("gate", "unit")
+    assert done.code == 3
+    assert "no report matches e2e/*.xml" in done.out
 
 
 def test_a_run_never_excuses_itself(flakegate: Caller, folder: Path) -> None:

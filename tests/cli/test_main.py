@@ -185,6 +185,58 @@ def test_a_reader_that_leaves_is_no_traceback(folder: Path) -> None:
     assert re.fullmatch("warning: store .*\n", done.stderr)
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output_changes_no_verdict(folder: Path, closed: str) -> None:
+    write(folder, "good.xml", junit("test_a"))
+    write(folder, "bad.xml", junit("-test_a"))
+    for report, code in (("good.xml", 0), ("bad.xml", 1)):
+        command = f"{sys.executable} -m flakegate gate {report} {closed}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)  # noqa: S607
+        assert done.returncode == code
+        assert "bug" not in done.stderr
+
+
+def test_help_in_an_encoding_that_lacks_its_signs() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([*FLAKEGATE, "set", "--help"], env=env, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert rb"TEST\u2026" in done.stdout
+
+
+def test_a_folder_that_is_gone(flakegate: Caller, folder: Path) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    done = flakegate("gate", "r.xml")
+    os.chdir(folder)
+    assert done.code == 2
+    assert "No such file" in done.err
+
+
+def test_a_store_that_is_no_url(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("-test_a"))
+    assert flakegate("gate", report, "--store", "http://[::1").code == 2
+
+
+@pytest.mark.parametrize("name", ["REPOSITORY", "RUN_ID", "JOB", "BRANCH", "COMMIT"])
+def test_bytes_of_no_encoding_in_the_environment(
+    flakegate: Caller, folder: Path, name: str
+) -> None:
+    write(folder, "flakegate.yml", SMALLEST)
+    report = write(folder, "r.xml", junit("-test_a"))
+    assert flakegate("run", report, FLAKEGATE_RUN_ID="1").code == 1
+    assert flakegate("set", "test_a", "quarantined", "--reason", "being rewritten").code == 0
+    done = flakegate("run", report, **{"FLAKEGATE_RUN_ID": "2", f"FLAKEGATE_{name}": "x\udcff"})
+    assert done.code == (1 if name == "REPOSITORY" else 0)
+
+
+def test_an_event_that_nests_too_deep(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("-test_a"))
+    event = write(folder, "event.json", "[" * 200_000)
+    assert flakegate("gate", report, GITHUB_EVENT_PATH=event).code == 1
+
+
 def test_hostile_names_reach_no_output_unescaped(flakegate: Caller, folder: Path) -> None:
     name = (
         "&#27;[31m::error::pwned ##[error] @everyone &lt;img src=x&gt; | ](http://x)&#10;::set-env"
