@@ -128,8 +128,10 @@ def test_run_applies_only_where_it_may(flakegate: Caller, folder: Path) -> None:
     report = write(folder, "r.xml", junit("test_a"))
     assert "not applied" in flakegate("run", report, FLAKEGATE_RUN_ID="2").out
     on_change = {"FLAKEGATE_RUN_ID": "3", "FLAKEGATE_PULL_REQUEST": "7"}
-    assert "not applied" in flakegate("run", report, "--apply", **on_change).out
-    assert flakegate("apply", **on_change).code == 2
+    assert "not applied" in flakegate("run", report, **on_change).out
+    fork = {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request", "GITHUB_RUN_ID": "9"}
+    assert "not applied" in flakegate("run", report, "--apply", **fork).out
+    assert flakegate("apply", **fork).code == 2
     assert "not applied" in flakegate("run", report, "--no-apply", FLAKEGATE_RUN_ID="4").out
     assert "applied    1" in flakegate("run", report, "--apply", FLAKEGATE_RUN_ID="5").out
 
