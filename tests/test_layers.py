@@ -31,6 +31,7 @@ PURE = (
     "flakegate.summary",
     "flakegate.wording",
     "flakegate.escape",
+    "flakegate.deselect",
     "flakegate.answers",
     "flakegate.backends.datadog.access",
     "flakegate.backends.datadog.query",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from flakegate.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MOST = 10
 
@@ -17,23 +18,47 @@ def select(text: str, names: Mapping[str, str]) -> str:
 
     Raises UsageError where there is none, or several, which it lists.
     """
-    if text in names:
-        return text
-    found = [test_id for test_id, fqn in names.items() if fqn == text]
+    return select_all([text], names)[0]
+
+
+def select_all(texts: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of the tests that these texts name, each test once. names: full name by id.
+
+    Raises UsageError that tells of every text which names none, or several.
+    """
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for test_id, fqn in names.items():
+        by_name[fqn].append(test_id)
+    folded = {test_id: fqn.lower() for test_id, fqn in names.items()}
+    chosen: dict[str, None] = {}
+    wrong: list[UsageError] = []
+    for text in dict.fromkeys(texts):
+        found = [text] if text in names else by_name.get(text)
+        if found is None:
+            wanted = text.lower()
+            found = [test_id for test_id, fqn in folded.items() if wanted in fqn]
+        if len(found) == 1:
+            chosen[found[0]] = None
+        else:
+            wrong.append(_not_one(text, found, names))
+    if wrong:
+        messages = [each.message for each in wrong[:MOST]]
+        if len(wrong) > MOST:
+            messages.append(f"and {len(wrong) - MOST:,} more names are not those of one test")
+        raise UsageError("\n".join(messages), tip=wrong[0].tip)
+    return tuple(chosen)
+
+
+def _not_one(text: str, found: list[str], names: Mapping[str, str]) -> UsageError:
     if not found:
-        wanted = text.lower()
-        found = [test_id for test_id, fqn in names.items() if wanted in fqn.lower()]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(
+        return UsageError(
             f"no test is called {text!r}",
             tip="`flakegate list` names the flaky tests; a part of a name will do",
         )
     rows = [f"  {test_id}  {names[test_id]}" for test_id in sorted(found)[:MOST]]
     if len(found) > MOST:
         rows.append(f"  … and {len(found) - MOST:,} more")
-    raise UsageError(
+    return UsageError(
         f"{len(found):,} tests match {text!r}\n" + "\n".join(rows),
         tip="give more of the name, or the id",
     )

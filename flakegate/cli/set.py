@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ from flakegate.ci import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out
 from flakegate.cli.call import Where, begin, opened
-from flakegate.cli.select import select
+from flakegate.cli.select import select_all
 from flakegate.cli.telling import Output, applied_document, tell
 from flakegate.errors import ExitCode, UsageError
 from flakegate.model import State, Transition
@@ -46,11 +47,13 @@ def command(
 ) -> int:
     """Move TEST… to STATE (active, quarantined, disabled, fixed) yourself, whatever the rules say.
 
-    TEST is an id, a full name, or a unique part of one. In the store any recorded test can be
-    named, known as flaky or not.
+    TEST is an id, a full name, or a unique part of one; `-` reads such names from standard input,
+    one a line. In the store any recorded test can be named, known as flaky or not. If one name is
+    not that of exactly one test, nothing is changed.
     """
     if not reason.strip():
         raise UsageError("--reason is empty", tip="say why: whoever meets this state will ask")
+    names = _names(tests)
     call = begin(policy_file, where)
     context = call.context()
     permission = may_apply("always", context, override=True)
@@ -58,9 +61,11 @@ def command(
         raise UsageError(f"states are not changed here: {permission.because}")
     warnings: list[str] = []
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
-        chosen = _chosen(backend, tests, State(state), reason.strip(), _person(call.env))
-        changes = tuple(each for each in chosen if each.from_state is not each.to_state)
-        warnings += [f"{each.fqn} is {state} already" for each in chosen if each not in changes]
+        chosen = _chosen(backend, names, State(state), reason.strip(), _person(call.env))
+        changes = tuple(each for each in chosen if each.from_state.value != state)
+        warnings += [
+            f"{each.fqn} is {state} already" for each in chosen if each.from_state.value == state
+        ]
         applied = None if dry_run else carry_out(call, context, backend, changes)
         place = f"{backend.kind} {backend.place}"
     code = applied.exit_code if applied else ExitCode.PASSED
@@ -90,6 +95,20 @@ def command(
     return code
 
 
+def _names(given: tuple[str, ...]) -> tuple[str, ...]:
+    """The names on the command line, those of standard input in the place of a `-`."""
+    names: list[str] = []
+    for name in given:
+        if name == "-":
+            lines = sys.stdin.buffer.read().decode("utf-8", errors="replace").split("\n")
+            names += [line.strip() for line in lines if line.strip()]
+        else:
+            names.append(name)
+    if not names:
+        raise UsageError("standard input names no test", tip="write one name or id a line")
+    return tuple(names)
+
+
 def _chosen(
     backend: Backend, names: tuple[str, ...], to: State, reason: str, actor: str
 ) -> tuple[Transition, ...]:
@@ -97,7 +116,6 @@ def _chosen(
     flaky = {test.id: test for test in backend.search(frozenset(State))}
     known = {key: each.fqn for key, each in backend.recorded().items()}
     known |= {test.id: test.fqn for test in flaky.values()}
-    chosen = dict.fromkeys(select(name, known) for name in names)
     return tuple(
         Transition(
             test_id=key,
@@ -108,7 +126,7 @@ def _chosen(
             reason=reason,
             actor=actor,
         )
-        for key in chosen
+        for key in select_all(names, known)
     )
 
 
