@@ -51,6 +51,20 @@ def without_commands(text: str) -> str:
     return _COMMAND_ANYWHERE.sub("# #", _COMMAND_AT_START.sub(r"\1: ", text))
 
 
+def command_data(text: str) -> str:
+    """The message of a workflow command (`::error …::message`) on one line; GitHub shows several.
+
+    What the runner unescapes is escaped, so that no part of it ends the command or begins another.
+    """
+    lines = "\n".join(block(text))
+    return lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def command_property(text: str) -> str:
+    """A property of a workflow command: a comma would end it, a colon all of them."""
+    return command_data(text).replace(":", "%3A").replace(",", "%2C")
+
+
 def json_text(document: str) -> str:
     """The same JSON document, but with no command to a CI's runner in its strings."""
     return document.replace("##", "#\\u0023")

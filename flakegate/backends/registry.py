@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from flakegate.backends.base import Backend
 
+KINDS = ("datadog", "store")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

@@ -27,6 +27,8 @@ COMMANDS = {
     "set": "Move tests to a state yourself, with a reason.",
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",
+    "fields": "The fields that a condition can use.",
+    "schema": "The JSON Schema of the policy, for editors.",
     "init": "Write a policy file to start from.",
 }
 SECRETS = (

@@ -89,7 +89,11 @@ def _broken(test: FlakyTest, now: float) -> Value:
 
 
 def _text(name: str, description: str, *, folds: bool = False) -> Field:
-    get = _state if name == "state" else _plain(name)
+    if name == "state":
+        return Field(
+            name=name, kind=Kind.TEXT, description=description, get=_state, example='"active"'
+        )
+    get = _plain(name)
     return Field(name=name, kind=Kind.TEXT, description=description, get=get, folds=folds)
 
 

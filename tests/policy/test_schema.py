@@ -55,7 +55,7 @@ def resolved(node: dict[str, Any]) -> dict[str, Any]:
 
 def keys(node: dict[str, Any], path: str = "") -> dict[str, dict[str, Any]]:
     """Every key of the schema that holds a value, by its path: `rules[].id`."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, each in node["properties"].items():
         below = resolved(each)
         inside, place = below, f"{path}{name}"
