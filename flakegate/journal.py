@@ -108,9 +108,10 @@ class Journal:
         self._append("result", batch, results=outcomes)
 
     def recent(self, since: float) -> int:
-        """How many moves into quarantined or disabled were made since then (epoch seconds).
+        """How often rules moved a test into quarantined or disabled since then (epoch seconds).
 
-        Counted for this backend and repository, by the time of the intent. A move whose outcome
+        Counted for this backend and repository, by the time of the intent. What people did is
+        theirs, as in `Backend.recent_changes`. A move whose outcome
         is not known counts as made: a limit must not be passed because a job was killed.
         """
         moves: dict[str, set[str]] = {}
@@ -122,7 +123,9 @@ class Journal:
                 moves.get(event.batch, set()).difference_update(failed)
             elif event.time.timestamp() >= since:
                 moves[event.batch] = {
-                    change.test for change in event.changes if change.to_state in TAKES_OUT
+                    change.test
+                    for change in event.changes
+                    if change.rule is not None and change.to_state in TAKES_OUT
                 }
         return sum(len(tests) for tests in moves.values())
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MAX_INFLATED = 64 * 1024 * 1024  # bytes; about half a million tests
+# Seconds since the epoch: the first and the last of the years that have four digits.
+EARLIEST, LATEST = -62_135_596_800.0, 253_402_300_799.0
 MAX_MESSAGE = 1_000  # characters: enough for a policy's glob, little enough to keep for every test
 
 _GZIP = 31  # zlib's word for a gzip wrapper with the largest window
@@ -284,6 +286,8 @@ def _checked(shard: _Shard) -> RunRecord:
     if _hex(raw) != shard.sha256:
         raise ValueError("its digest is another: it was altered")
     run = msgspec.json.decode(raw, type=_Run)
+    if not EARLIEST <= run.at <= LATEST:
+        raise ValueError("its time is none that a calendar has")
     results = list(_all_passed(bytes(run.tests)))
     for place, letters, duration, message in run.other:
         if not 0 <= place < len(results) or not letters or not set(letters) <= set(_OUTCOMES):

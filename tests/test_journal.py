@@ -133,6 +133,12 @@ def test_recent_means_since_then_and_here(path: Path) -> None:
     assert journal_at(path).recent(NOW - DAY) == 2
 
 
+def test_what_people_did_is_not_counted(path: Path) -> None:
+    by_hand = replace(move("b"), rule=None, actor="ann", reason="before the release")
+    journal_at(path).intent([move("a"), by_hand])
+    assert journal_at(path).recent(NOW - DAY) == 1
+
+
 def test_a_test_moved_twice_counts_twice(path: Path) -> None:
     journal = journal_at(path)
     journal.intent([move("a")])

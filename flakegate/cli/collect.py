@@ -16,6 +16,7 @@ from flakegate.cli.say import complain, warn
 from flakegate.errors import EvidenceError, ExitCode, UsageError
 from flakegate.escape import terminal
 from flakegate.record import decode_shard
+from flakegate.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,11 @@ def command(
     call = begin(policy_file, where)
     records, broken = _read(_files(paths))
     if dry_run:
-        click.echo(f"{len(records):,} shards would be folded in (--dry-run)")
+        if output_format == "json":
+            shards = {"shards": len(records), "broken": broken}
+            click.echo(json.dumps({"version": 1, "result": "dry-run", **shards}, indent=2))
+        else:
+            click.echo(f"{count(len(records), 'shard')} would be folded in (--dry-run)")
         return ExitCode.INCOMPLETE if broken else ExitCode.PASSED
     with opened_store(call, call.context(), write=True, warn=warn) as store:
         with progress("collecting shards") as tell:
@@ -73,8 +78,8 @@ def command(
         click.echo(json.dumps(document, indent=2))
     else:
         parts = [f"{len(new):,} new runs, {len(known):,} known already"]
-        parts += [f"{outages:,} outages"] if (outages := sum(run.infra for run in new)) else []
-        parts += [f"{flaky:,} tests found to be flaky"] if flaky else []
+        parts += [count(outages, "outage")] if (outages := sum(run.infra for run in new)) else []
+        parts += [f"{count(flaky, 'test')} found to be flaky"] if flaky else []
         parts += [f"{len(refused):,} refused"] if refused else []
         parts += [f"{broken:,} broken"] if broken else []
         click.echo(f"{terminal(place)}: {'; '.join(parts)}")

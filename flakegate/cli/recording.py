@@ -30,6 +30,6 @@ def in_words(run: RecordedRun, tests: int) -> str:
 
 def refused(runs: Iterable[RecordedRun]) -> None:
     """Raises UsageError where a run was refused: its key is taken by other results."""
-    reasons = [f"{run.key}: {run.reason}" for run in runs if run.fate is Fate.REFUSED]
+    reasons = [run.reason or run.key for run in runs if run.fate is Fate.REFUSED]
     if reasons:
         raise UsageError("not recorded\n" + "\n".join(reasons))

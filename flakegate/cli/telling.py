@@ -54,9 +54,10 @@ def tell(summary: Summary, document: Any, output: Output, env: Mapping[str, str]
     """
     for message in _published(summary, output.summary_file, env):
         warn(message)
-    if output.output_format == "json":
+    if output.output_format == "json" or output.quiet:  # the summary itself names them
         for message in summary.warnings:
             warn(message)
+    if output.output_format == "json":
         console.document(json.dumps(document, indent=2), stream=sys.stdout)
     elif output.quiet:
         print(terminal(answer(summary).line))

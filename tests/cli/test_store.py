@@ -37,6 +37,7 @@ def test_record_is_idempotent_and_refuses_other_content(flakegate: Caller, folde
     done = flakegate("record", report, FLAKEGATE_RUN_ID="1")
     assert done.code == 2
     assert "FLAKEGATE_SHARD" in done.err
+    assert done.err.count(":1:1::") == 1
     assert flakegate("record", report, FLAKEGATE_RUN_ID="1", FLAKEGATE_SHARD="2").code == 0
 
 
@@ -73,6 +74,24 @@ def test_a_shard_is_never_overwritten_by_another_run(flakegate: Caller, folder: 
     assert flakegate(*first, FLAKEGATE_RUN_ID="2").code == 2
     assert (folder / "s.json.gz").read_bytes() == held
     assert [path.name for path in folder.iterdir() if path.name.startswith(".s")] == []
+
+
+def test_a_rehearsal_of_collect_is_json_too(flakegate: Caller, folder: Path) -> None:
+    record_flake(flakegate, folder, "test_a", "1", out="shards")
+    done = flakegate("collect", "shards", "--dry-run", "--format", "json")
+    assert json.loads(done.out) == {"version": 1, "result": "dry-run", "shards": 2, "broken": 0}
+    assert flakegate("collect", "shards/1-1.json.gz", "--dry-run").out.startswith("1 shard would")
+    assert "; 1 test found" in flakegate("collect", "shards").out
+    assert (folder / ".flakegate").exists()
+
+
+def test_quiet_keeps_the_warnings(flakegate: Caller, folder: Path) -> None:
+    write(folder, "flakegate.yml", SMALLEST)
+    write(folder, "taken.db", "this is no database")
+    report = write(folder, "r.xml", junit("test_a"))
+    done = flakegate("run", report, "-q", "--store", "sqlite:///taken.db")
+    assert (done.code, done.out) == (0, "passed: 1 test\n")
+    assert "not a SQLite database" in done.err
 
 
 def test_a_broken_shard_is_named_and_the_others_are_folded_in(
