@@ -13,6 +13,7 @@ from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flakegate.model import FlakyTest
+from flakegate.policy.evidence import CONFIDENCE, MIN_RUNS, NO_EVIDENCE, Evidence, interval
 from flakegate.policy.fields import FIELDS, Field, Getter, Value
 from flakegate.policy.globs import matcher
 from flakegate.policy.grammar import read
@@ -41,6 +42,8 @@ Outcome = bool | None
 Check = Callable[[FlakyTest, float], Outcome]
 Missing = Callable[[FlakyTest, float], frozenset[str]]
 
+RATE, RUNS = "failure_rate", "runs"
+
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -67,23 +70,31 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One clause asked of one test. value: the field's, in its unit; None if unknown."""
+    """One clause asked of one test. value: the field's, in its unit; None if unknown.
+
+    interval: the lowest and highest value that it counts as, where the rule asks for confidence
+    and the runs are counted.
+    """
 
     clause: Clause
     value: Value
     outcome: Outcome
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A whole `when`. Two are equal if their trees are, wherever they stand.
+    """A whole `when`. Two are equal if their trees and evidence are, wherever they stand.
 
-    clauses: its comparisons, in the order they are written.
+    evidence: what the rule asks of the figures. clauses: its comparisons, in the order they are
+    written.
     check: (test, now) -> True, False, or None for unknown.
-    missing: (test, now) -> the fields that make it unknown; asked only where `check` gave None.
+    missing: (test, now) -> the fields that make it unknown, or EVIDENCE's names where they are
+        known, but not well enough; asked only where `check` gave None.
     """
 
     node: Node
+    evidence: Evidence
     clauses: tuple[Clause, ...] = attribute(compare=False)
     check: Check = attribute(compare=False, repr=False)
     missing: Missing = attribute(compare=False, repr=False)
@@ -99,10 +110,15 @@ class Condition:
             Finding(
                 clause=clause,
                 value=FIELDS[clause.field].get(test, now),
-                outcome=_compiled(clause.leaf).check(test, now),
+                outcome=_compiled(clause.leaf, self.evidence.confidence).check(test, now),
+                interval=_interval_of(clause.leaf, test, now, self.evidence.confidence),
             )
             for clause in self.clauses
         )
+
+    def resting_on(self, evidence: Evidence) -> Condition:
+        """The same condition, but true and false only where the figures are good enough."""
+        return _condition(self.node, self.clauses, evidence)
 
     def __str__(self) -> str:
         return show(self.node)
@@ -134,9 +150,13 @@ def conjunction(conditions: tuple[Condition, ...]) -> Condition:
     return _condition(node, tuple(clause for each in conditions for clause in each.clauses))
 
 
-def _condition(node: Node, clauses: tuple[Clause, ...]) -> Condition:
-    check, missing = _compiled(node)
-    return Condition(node=node, clauses=clauses, check=check, missing=missing)
+def _condition(
+    node: Node, clauses: tuple[Clause, ...], evidence: Evidence = NO_EVIDENCE
+) -> Condition:
+    check, missing = _compiled(node, evidence.confidence)
+    if evidence.min_runs:
+        check, missing = _well_founded(check, missing, evidence.min_runs)
+    return Condition(node=node, evidence=evidence, clauses=clauses, check=check, missing=missing)
 
 
 def _place(text: str, offset: int) -> Place:
@@ -149,20 +169,80 @@ class _Compiled(NamedTuple):
     missing: Missing
 
 
-def _compiled(node: Node) -> _Compiled:
+def _compiled(node: Node, confidence: float | None) -> _Compiled:
     """A tree as nested functions: it is walked once, however many tests it is asked of."""
     match node:
         case Not():
-            inner = _compiled(node.node)
+            inner = _compiled(node.node, confidence)
             return _Compiled(_negation(inner.check), inner.missing)
         case And() | Or():
-            parts = [_compiled(part) for part in node.parts]
+            parts = [_compiled(part, confidence) for part in node.parts]
             checks = tuple(part.check for part in parts)
             decisive = isinstance(node, Or)
             return _Compiled(_first(checks, decisive=decisive), _all_missing(parts))
+        case Compare() | Among() if confidence is not None and node.operand.field == RATE:
+            return _sure(node, confidence)
         case _:
             name = frozenset({node.operand.field})
             return _Compiled(_leaf(node), lambda _test, _now: name)
+
+
+def _well_founded(check: Check, missing: Missing, min_runs: int) -> _Compiled:
+    """A match that rests on fewer runs is unknown. Where the backend counts none, it stands."""
+
+    def founded(test: FlakyTest, now: float) -> Outcome:
+        outcome = check(test, now)
+        if not outcome or test.runs is None:
+            return outcome
+        runs = FIELDS[RUNS].get(test, now)
+        return True if isinstance(runs, (int, float)) and runs >= min_runs else None
+
+    def unfounded(test: FlakyTest, now: float) -> frozenset[str]:
+        return missing(test, now) if check(test, now) is None else frozenset({MIN_RUNS})
+
+    return _Compiled(founded, unfounded)
+
+
+def _sure(leaf: Compare | Among, confidence: float) -> _Compiled:
+    """A comparison of the failure rate that is unknown where its interval straddles a bound."""
+    bare = _leaf(leaf)
+    settled = _settled(leaf)
+
+    def sure(test: FlakyTest, now: float) -> Outcome:
+        outcome = bare(test, now)
+        if outcome is None or test.runs is None or FIELDS[RATE].get(test, now) is None:
+            return outcome  # unknown, or nothing but the bare rate (or its default) to go by
+        ends = _interval_of(leaf, test, now, confidence)
+        return outcome if ends and settled(*ends) else None
+
+    def unsure(test: FlakyTest, now: float) -> frozenset[str]:
+        known = FIELDS[RATE].get(test, now) is not None
+        return frozenset({CONFIDENCE if known else RATE})
+
+    return _Compiled(sure, unsure)
+
+
+def _settled(leaf: Compare | Among) -> Callable[[float, float], bool]:
+    """Whether a comparison has one outcome for all rates from the lowest to the highest."""
+    field = FIELDS[RATE]
+    if isinstance(leaf, Compare) and leaf.op not in ("==", "!="):
+        operation, bound = _OPERATORS[leaf.op], _value(field, leaf.literal)
+        return lambda low, high: bool(operation(low, bound) == operation(high, bound))
+    literals = leaf.literals if isinstance(leaf, Among) else (leaf.literal,)
+    bounds = [float(_value(field, literal)) for literal in literals]
+    return lambda low, high: not any(low <= bound <= high for bound in bounds)
+
+
+def _interval_of(
+    leaf: Leaf, test: FlakyTest, now: float, confidence: float | None
+) -> tuple[float, float] | None:
+    """The interval that the failure rate counts as; None where it counts as it is."""
+    if confidence is None or leaf.operand.field != RATE or isinstance(leaf, Known):
+        return None
+    rate, runs = FIELDS[RATE].get(test, now), FIELDS[RUNS].get(test, now)
+    if not isinstance(rate, (int, float)) or not isinstance(runs, (int, float)) or not runs:
+        return None
+    return interval(rate, runs, confidence)
 
 
 def _negation(check: Check) -> Check:

@@ -12,7 +12,7 @@ from flakegate.model import State
 from flakegate.policy import settings
 from flakegate.policy.conditions import Condition, conjunction, parse
 from flakegate.policy.document import Items, Node, Refused, Scalar, Source, comment_after, compose
-from flakegate.policy.review import overlaps, unreachable, unreleased
+from flakegate.policy.review import overlaps, pointless, unreachable, unreleased
 from flakegate.policy.rules import Exemption, Policy, Rule
 from flakegate.policy.scalars import offsets
 from flakegate.policy.scan import clip
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 VERSION = "1"
 MAX_BYTES = 1 << 20
 MAX_ITEMS = 1_000
-KEYS = ("version", "backend", "apply", "limits", "exempt", "rules", "gate", "reports", "store")
+KEYS = (
+    "version", "backend", "apply", "cooldown", "respect_manual", "limits", "exempt", "rules",
+    "gate", "reports", "store",
+)  # fmt: skip
 APPLY = ("default_branch", "always", "never")
 FROM = {
     State.QUARANTINED: frozenset({State.ACTIVE}),
@@ -98,11 +101,14 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         hint = f"write `version: {VERSION}`"
         top.wrong(version, "version", f"`{VERSION}`, the one this flakegate reads", hint)
     backend = settings.backend(top)
+    defaults = Policy()
     policy = Policy(
         name=name,
         digest=digest,
         backend=backend,
-        apply=top.choice("apply", "default_branch", APPLY),
+        apply=top.choice("apply", defaults.apply, APPLY),
+        cooldown=top.duration("cooldown", defaults.cooldown),
+        respect_manual=top.duration("respect_manual", defaults.respect_manual),
         limits=settings.limits(top, backend.kind),
         exempt=_exempt(top),
         rules=_rules(top),
@@ -117,7 +123,8 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
 
 def _warn(source: Source, policy: Policy) -> None:
     """The warnings that need nothing but the policy itself."""
-    for warning in (*unreleased(policy), *overlaps(policy), *unreachable(policy)):
+    found = (*unreleased(policy), *overlaps(policy), *unreachable(policy), *pointless(policy))
+    for warning in found:
         start = source.offset(warning.place.line, warning.place.column)
         source.warn(warning.message, start, start + 1, warning.hint)
 
@@ -171,13 +178,14 @@ def _rules(top: Section) -> tuple[Rule, ...]:
 
 def _rule(source: Source, node: Node, number: int, first: dict[str, int]) -> Rule | None:
     """One rule. first: the offset of each id seen so far; the rule's own is added."""
-    section = Section(source, node, f"rules[{number}]", ("id", "from", "to", "when"))
+    section = Section(source, node, f"rules[{number}]", ("id", "from", "to", "when", "evidence"))
     section.require("id")
     id_ = _id(section, first)
     section.require("to")
     to = section.choice("to", "", tuple(State))
     from_states = _from(section, State(to)) if to else frozenset[State]()
     when = _when(section)
+    evidence = settings.evidence(section)
     if id_ is None or not from_states or when is None:
         return None
     place = source.place(node.start)
@@ -185,7 +193,7 @@ def _rule(source: Source, node: Node, number: int, first: dict[str, int]) -> Rul
         id=id_,
         from_states=from_states,
         to=State(to),
-        when=when,
+        when=when.resting_on(evidence),
         line=place.line,
         column=place.column,
     )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from flakegate.errors import UsageError
 from flakegate.model import State, Transition
+from flakegate.policy.evidence import EVIDENCE
 
 VERSION = 1
 MAX_AGE = 86_400.0
@@ -20,10 +21,11 @@ MAX_SKEW = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """A test that no rule may move, whatever it is.
+    """A test that no rule moves, though one may match.
 
-    reason: a code: "exempt", or "ambiguous" where the backend listed it twice in different ways.
-    detail: the same in words. rule: the rule that would have moved it; None if none would.
+    reason: a code: "exempt"; "manual", "cooldown" or "broken" where a hold keeps it; "ambiguous"
+    where the backend listed it twice in different ways. detail: the same in words.
+    rule: the rule that would have moved it; None if none would.
     """
 
     test_id: str
@@ -34,11 +36,20 @@ class Skip:
 
 
 class Unknown(NamedTuple):
-    """For how many tests a rule was unknown because the backend does not know this field."""
+    """For how many tests a rule was unknown, and why.
+
+    field: the field that the backend does not know, or the key of the rule's evidence (EVIDENCE)
+    that the figures do not meet.
+    """
 
     rule: str
     field: str
     tests: int
+
+    @property
+    def lacks(self) -> str:
+        """What is wrong with the field: it is not `known`, or not `met`."""
+        return "met" if self.field in EVIDENCE else "known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

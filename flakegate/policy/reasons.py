@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from flakegate.policy.fields import FIELDS, Kind
+from flakegate.policy.syntax import Compare
 
 if TYPE_CHECKING:
     from flakegate.model import FlakyTest
@@ -18,11 +20,11 @@ _MAX_TEXT = 60
 def reason(when: Condition, test: FlakyTest, now: float) -> str:
     """The figures behind a match: `failed 8 of 31 runs (25.8 %), 4 pipelines, 2 h 10 min lost`.
 
-    First how often it failed and what that cost, where the backend knows it; then every other
-    field that the condition names.
+    First how often it failed, how sure that is (`25.8 %; 95 % sure it is above 13.7 %`), and what
+    it cost, where the backend knows it; then every other field that the condition names.
     """
     values = {name: field.get(test, now) for name, field in FIELDS.items()}
-    parts, told = _rate(values)
+    parts, told = _rate(values, _sure(when, test, now))
     if values["failed_pipelines"] or "failed_pipelines" in when.fields:
         parts += _counted(values["failed_pipelines"], "pipeline")
     if values["lost_time"] or "lost_time" in when.fields:
@@ -50,16 +52,40 @@ def shown(kind: Kind, value: Value) -> str:
     return "unknown" if value is None else f'"{_one_line(value)}"'
 
 
-def _rate(values: dict[str, Value]) -> tuple[list[str], set[str]]:
+def _rate(values: dict[str, Value], sure: str) -> tuple[list[str], set[str]]:
     """How often it failed, and the fields that this tells."""
     runs, failures, rate = values["runs"], values["failures"], values["failure_rate"]
     if isinstance(runs, (int, float)) and isinstance(failures, (int, float)) and runs > 0:
         share = rate if _known(rate) else 100 * failures / runs
         what = f"failed {_number(failures)} of {_number(runs)} runs"
-        return [f"{what} ({shown(Kind.PERCENT, share)})"], {"runs", "failures", "failure_rate"}
+        return [f"{what} ({shown(Kind.PERCENT, share)}{sure})"], {
+            "runs",
+            "failures",
+            "failure_rate",
+        }
     if isinstance(rate, (int, float)):
         return [f"failure_rate {_number(rate)}%"], {"failure_rate"}
     return [], set()
+
+
+def _sure(when: Condition, test: FlakyTest, now: float) -> str:
+    """How sure the failure rate is, on the side of it that the condition's bounds are on."""
+    sides = []
+    for finding in when.findings(test, now):
+        leaf = finding.clause.leaf
+        if finding.interval is None or not isinstance(leaf, Compare):
+            continue
+        low, high = finding.interval
+        bound = float(leaf.literal.value)
+        # Never rounded towards the bound, so that what is said is true to the digit.
+        if bound <= low:
+            sides.append(f"above {_number(floor(low * 10) / 10)} %")
+        elif bound >= high:
+            sides.append(f"below {_number(ceil(high * 10) / 10)} %")
+    if not sides:
+        return ""
+    confidence = _number(when.evidence.confidence or 0)
+    return f"; {confidence} % sure it is {' and '.join(dict.fromkeys(sides))}"
 
 
 def _counted(value: Value, noun: str) -> list[str]:

@@ -8,6 +8,8 @@ from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 from flakegate.model import State
+from flakegate.policy.conditions import RATE, RUNS
+from flakegate.policy.evidence import NO_EVIDENCE
 from flakegate.policy.fields import FIELDS, Field, Kind
 from flakegate.policy.problems import Place, PolicyProblem
 from flakegate.policy.rules import Rule
@@ -16,6 +18,7 @@ from flakegate.policy.syntax import And, Compare, Node
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flakegate.policy.conditions import Condition
     from flakegate.policy.rules import Exemption, Policy
 
 
@@ -36,7 +39,7 @@ def warnings(
     now: seconds since the epoch; an exemption may have expired. fields: the fields of `when` that
     the backend supplies, None if that is not known.
     """
-    found = [*_expired(policy, now), *_unsupplied(policy, fields)]
+    found = [*_expired(policy, now), *_unsupplied(policy, fields), *_uncounted(policy, fields)]
     return tuple(
         PolicyProblem(
             severity="warning",
@@ -72,10 +75,11 @@ def unreleased(policy: Policy) -> Iterator[Warned]:
 def overlaps(policy: Policy) -> Iterator[Warned]:
     """A test can meet two rules that undo each other, and would be moved back and forth.
 
-    Only for conditions made of plain bounds on one and the same field: there it is certain. Each
-    rule is warned of once, beside the first that it overlaps.
+    Only for conditions made of plain bounds on one and the same field: there it is certain, and
+    with `evidence` it is too, where the two leave room between their bounds: enough runs make any
+    interval fit. Each rule is warned of once, beside the first that it overlaps.
     """
-    ranges = [(rule, found) for rule in policy.rules if (found := _range(rule.when.node))]
+    ranges = [(rule, found) for rule in policy.rules if (found := _range(rule.when))]
     for index, (other, other_range) in enumerate(ranges):
         for one, one_range in ranges[:index]:
             undoes = one.to in other.from_states and other.to in one.from_states
@@ -94,13 +98,28 @@ def unreachable(policy: Policy) -> Iterator[Warned]:
     first: dict[Node, list[Rule]] = {}
     for rule in policy.rules:
         same = first.setdefault(rule.when.node, [])
-        earlier = next((each for each in same if rule.from_states <= each.from_states), None)
+        earlier = next((each for each in same if _takes_all_of(each, rule)), None)
         if earlier:
             message = f"rule `{rule.id}` never matches: `{earlier.id}` on line {earlier.line}"
             yield Warned(
                 place=_place(rule), message=f"{message} has the same condition and comes first"
             )
         same.append(rule)
+
+
+def _takes_all_of(earlier: Rule, rule: Rule) -> bool:
+    """Of two rules with one condition: whether the earlier is true wherever the other is."""
+    weaker = earlier.when.evidence.asks_no_more_than(rule.when.evidence)
+    return weaker and rule.from_states <= earlier.from_states
+
+
+def pointless(policy: Policy) -> Iterator[Warned]:
+    """A rule asks for confidence in a failure rate that its condition does not compare."""
+    for rule in policy.rules:
+        if rule.when.evidence.confidence is not None and RATE not in rule.when.fields:
+            message = f"rule `{rule.id}` asks for `confidence`, which only `{RATE}` can have"
+            hint = f"compare `{RATE}` in its condition, or leave `confidence` out"
+            yield Warned(place=_place(rule), message=message, hint=hint)
 
 
 def _expired(policy: Policy, now: float) -> Iterator[Warned]:
@@ -123,28 +142,43 @@ def _unsupplied(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warne
             yield Warned(place=_place(item), message=message)
 
 
+def _uncounted(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warned]:
+    """Evidence needs counts, and this backend gives none."""
+    if fields is None or RUNS in fields:
+        return
+    for rule in policy.rules:
+        if rule.when.evidence != NO_EVIDENCE:
+            message = (
+                f"rule `{rule.id}` rests on the bare rate: the backend does not count runs, so its "
+                "`evidence` asks for nothing there"
+            )
+            yield Warned(place=_place(rule), message=message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Range:
     """The values of a field for which a condition holds, from `low` up to `high`.
 
     Ends are pairs that sort as they bind: (value, 0) belongs to the range; a lower end (value, 1)
-    and a higher end (value, -1) do not.
+    and a higher end (value, -1) do not. wide: the field counts as an interval, never as one value.
     """
 
     field: Field
     low: tuple[float, int]
     high: tuple[float, int]
+    wide: bool
 
     def meets(self, other: _Range) -> bool:
         """Some value that the field can have lies in both."""
         if self.field is not other.field:
             return False
-        return max(self.low, other.low) <= min(self.high, other.high)
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        return low[0] < high[0] if self.wide or other.wide else low <= high
 
 
-def _range(node: Node) -> _Range | None:
+def _range(when: Condition) -> _Range | None:
     """The range of a condition that is nothing but bounds on one field; None for any other."""
-    parts = _bounds(node)
+    parts = _bounds(when.node)
     names = {part.operand.field for part in parts or ()}
     if not parts or len(names) != 1:
         return None
@@ -159,7 +193,8 @@ def _range(node: Node) -> _Range | None:
     if field.whole:
         low = (floor(low[0]) + 1.0 if low[1] else ceil(low[0]), 0)
         high = (ceil(high[0]) - 1.0 if high[1] else high[0], 0)
-    return _Range(field=field, low=low, high=high)
+    wide = when.evidence.confidence is not None and field.name == RATE
+    return _Range(field=field, low=low, high=high, wide=wide)
 
 
 def _bounds(node: Node) -> tuple[Compare, ...] | None:

@@ -6,7 +6,7 @@ Whatever is wrong is noted at its place, and the reading goes on with the defaul
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flakegate.policy.document import Items, Mapping, Node, Refused, Scalar, Source
 from flakegate.policy.literals import did_you_mean
@@ -15,6 +15,8 @@ from flakegate.policy.syntax import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Default = TypeVar("Default", float, None)
 
 MAX_WHOLE = 1_000_000_000
 _WHOLE = re.compile(r"[0-9]{1,12}")
@@ -124,7 +126,7 @@ class Section:
         self.wrong(scalar, key, f"a whole number from {least} to {most}", None)
         return None
 
-    def duration(self, key: str, default: float | None) -> float | None:
+    def duration(self, key: str, default: Default) -> float | Default:
         """Seconds: `0`, or a number and a unit as in conditions."""
         scalar = self.scalar(key)
         if scalar is None:

@@ -1,4 +1,4 @@
-"""The sections of a policy beside its rules: backend, limits, gate, reports, store."""
+"""The sections of a policy beside its conditions: limits, evidence, gate, reports and so on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 from flakegate.model import State
 from flakegate.policy.document import Items, Node, Scalar, Source
+from flakegate.policy.evidence import Evidence
 from flakegate.policy.rules import BackendSettings, GateSettings, Limits, ReportSettings
 from flakegate.policy.section import Section
 
@@ -13,6 +14,7 @@ EXCUSING = ("quarantined", "disabled")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\\.', re.DOTALL)
 _WHOLE_SHARE = 100.0
+_LEAST_CONFIDENCE = 50.0
 _MAX_EXIT_CODE = 255
 
 
@@ -78,6 +80,24 @@ def _bound(section: Section, scalar: Scalar) -> tuple[float | None, bool]:
     return float(share[1]), True
 
 
+def evidence(rule: Section) -> Evidence:
+    """`evidence` of a rule: how much its figures must be worth."""
+    section = rule.section("evidence", ("min_runs", "confidence"))
+    return Evidence(min_runs=section.whole("min_runs", 0, least=1), confidence=_confidence(section))
+
+
+def _confidence(section: Section) -> float | None:
+    scalar = section.scalar("confidence")
+    if scalar is None:
+        return None
+    share = _SHARE.fullmatch(scalar.text)
+    if share and _LEAST_CONFIDENCE <= float(share[1]) < _WHOLE_SHARE:
+        return float(share[1])
+    what = "a percentage from `50%` to below `100%`"
+    section.wrong(scalar, "confidence", what, "write for example `95%`")
+    return None
+
+
 def gate(policy: Section) -> GateSettings:
     """`gate`: what it excuses."""
     keys = (
@@ -100,7 +120,7 @@ def gate(policy: Section) -> GateSettings:
         observe=section.choice("mode", "enforce", ("enforce", "observe")) == "observe",
         excuse=excuse,
         command_exit_codes=codes,
-        min_state_age=section.duration("min_state_age", None) or 0.0,
+        min_state_age=section.duration("min_state_age", defaults.min_state_age),
         max_age=section.duration("max_age", None),
         min_tests=section.whole("min_tests", defaults.min_tests),
         expect=tuple(scalar.text for scalar in expect),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flakegate.model import FlakyTest, State
 from flakegate.policy.conditions import Condition, parse
+from flakegate.policy.evidence import NO_EVIDENCE, Evidence
 from flakegate.policy.fields import FIELDS, Field, Kind
 from flakegate.policy.rules import Exemption, Rule
 from flakegate.policy.syntax import (
@@ -133,6 +134,13 @@ flaky_tests = st.builds(
 )
 
 
+evidences = st.builds(
+    Evidence,
+    min_runs=st.integers(0, 40),
+    confidence=st.none() | st.sampled_from([50.0, 80.0, 95.0, 99.9]),
+)
+
+
 def read(text: str) -> Condition:
     """A condition that must be valid."""
     condition = parse(text)
@@ -146,12 +154,13 @@ def rule(
     *states: State,
     id_: str = "noisy",
     line: int = 1,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> Rule:
     return Rule(
         id=id_,
         from_states=frozenset(states or (State.ACTIVE,)),
         to=to,
-        when=read(when),
+        when=read(when).resting_on(evidence),
         line=line,
     )
 
@@ -183,5 +192,6 @@ def rules(draw: st.DrawFn) -> tuple[Rule, ...]:
         to = draw(st.sampled_from(State))
         states = draw(st.sets(st.sampled_from([state for state in State if state is not to])))
         if states:
-            found.append(rule(draw(whens), to, *states, id_=f"rule{number}"))
+            evidence = draw(st.just(NO_EVIDENCE) | evidences)
+            found.append(rule(draw(whens), to, *states, id_=f"rule{number}", evidence=evidence))
     return tuple(found)

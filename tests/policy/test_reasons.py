@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from flakegate.model import FlakyTest, State
+from flakegate.policy.evidence import Evidence
 from flakegate.policy.fields import Kind, Value
 from flakegate.policy.reasons import reason, shown
 from flakegate.policy.syntax import Node, show
@@ -104,3 +105,48 @@ def test_there_is_always_a_reason_on_one_line(node: Node, test: FlakyTest) -> No
     assert words
     assert "nan" not in words
     assert "None" not in words
+
+
+@pytest.mark.parametrize(
+    ("when", "confidence", "failures", "runs", "expected"),
+    [
+        (
+            "failure_rate > 13%",
+            95.0,
+            8,
+            31,
+            "failed 8 of 31 runs (25.8 %; 95 % sure it is above 13.7 %)",
+        ),
+        (
+            "failure_rate < 5%",
+            95.0,
+            0,
+            73,
+            "failed 0 of 73 runs (0 %; 95 % sure it is below 5 %)",
+        ),
+        (
+            "not failure_rate <= 20%",
+            99.9,
+            30,
+            40,
+            "failed 30 of 40 runs (75 %; 99.9 % sure it is above 48.9 %)",
+        ),
+        (
+            "failure_rate > 13% and failure_rate < 50%",
+            95.0,
+            8,
+            31,
+            "failed 8 of 31 runs (25.8 %; 95 % sure it is above 13.7 % and below 43.3 %)",
+        ),
+        ("failures > 3", 95.0, 8, 31, "failed 8 of 31 runs (25.8 %)"),
+    ],
+)
+def test_how_sure_it_is(
+    when: str, confidence: float, failures: int, runs: int, expected: str
+) -> None:
+    test = replace(BARE, failures=failures, runs=runs, failure_rate=100 * failures / runs)
+    condition = read(when).resting_on(Evidence(confidence=confidence))
+    assert condition.check(test, NOW) is True
+    assert reason(condition, test, NOW) == expected
+    uncounted = replace(test, failures=None, runs=None)
+    assert "sure" not in reason(condition, uncounted, NOW)
