@@ -9,7 +9,8 @@ their times give the same answer however they arrived.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flakegate.record import queue_target
@@ -25,6 +26,14 @@ BRANCHES = 3  # distinct ones within WINDOW, none of them sharing the failure wi
 # failing tests a small suite with one broken test would be taken for one.
 OUTAGE_SHARE = 0.10
 OUTAGE_FAILURES = 5
+# Half of that is too little to leave a run out of the figures, but too much for flakiness: it is
+# likelier that one service was down than that so many tests flaked in the same minutes.
+CROWD_SHARE = OUTAGE_SHARE / 2
+
+# The default branch had a regression if it failed a test on this many commits in a row; but a test
+# that it failed more often than this, with passes between, is flaky there as well.
+REGRESSION_COMMITS = 2
+REGRESSION_SPELLS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +41,7 @@ class Seen:
     """One recorded run in which the test ran. Runs that were outages are not given.
 
     failed, passed: whether an attempt of it did; both is a retry. at: seconds since the epoch.
+    crowded: so many tests failed in the run that its failures prove nothing of any of them.
     The other fields are those of RunRecord.
     """
 
@@ -45,6 +55,7 @@ class Seen:
     is_default: bool = False
     queued: bool = False
     fork: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,11 @@ class Flake:
 def is_outage(failed: int, total: int) -> bool:
     """Whether a run with so many failing tests, of those that ran, says nothing about its tests."""
     return failed >= OUTAGE_FAILURES and failed > OUTAGE_SHARE * total
+
+
+def is_crowded(failed: int, total: int) -> bool:
+    """Whether so many tests failed together, of those that ran, that it shows none to be flaky."""
+    return failed >= OUTAGE_FAILURES and failed > CROWD_SHARE * total
 
 
 def detect(runs: Iterable[Seen], *, after: float | None = None) -> Flake | None:
@@ -74,21 +90,60 @@ def detect(runs: Iterable[Seen], *, after: float | None = None) -> Flake | None:
 
 def may_spread(failures: Iterable[Seen]) -> bool:
     """Whether it is worth asking how the default branch was: it failed on enough branches."""
-    own = [run for run in failures if run.failed and not run.is_default and _change(run)]
+    own = [run for run in failures if _is_own(run) and _change(run)]
     return _changes(own) >= BRANCHES
 
 
 def is_broken(runs: Iterable[Seen]) -> bool:
     """Whether the default branch, whose runs these are, failed the test lately in some leg."""
-    broken: set[str] = set()
+    base = _Base()
     for run in sorted(runs, key=_order):
-        _turn(broken, run)
-    return bool(broken)
+        base.turn(run)
+    return base.is_broken
 
 
-def _turn(broken: set[str], run: Seen) -> None:
-    """Keeps which legs are broken, as the default branch's runs pass by in time's order."""
-    (broken.discard if run.passed else broken.add)(run.leg)
+@dataclass(slots=True, kw_only=True)
+class _Spell:
+    """Runs of the default branch that failed in a row, in one leg. last: when the latest ran."""
+
+    last: float = 0.0
+    commits: set[str | None] = field(default_factory=set)
+
+
+class _Base:
+    """How the default branch was, leg by leg, as its runs pass by in time's order."""
+
+    def __init__(self) -> None:
+        self._spells: dict[str, list[_Spell]] = defaultdict(list)
+        self._broken: set[str] = set()
+
+    def turn(self, run: Seen) -> None:
+        if run.passed:
+            self._broken.discard(run.leg)
+            return
+        spells = self._spells[run.leg]
+        if run.leg not in self._broken:
+            self._broken.add(run.leg)
+            spells.append(_Spell())
+        spells[-1].last = run.at
+        spells[-1].commits.add(run.commit)
+
+    @property
+    def is_broken(self) -> bool:
+        return bool(self._broken)
+
+    def may_be_shared(self, at: float) -> bool:
+        """Whether a change that fails at this time may have the failure from its base.
+
+        It may, too, where a regression was mended lately: changes are not rebased at once.
+        """
+        return self.is_broken or any(_regressed(each, at) for each in self._spells.values())
+
+
+def _regressed(spells: Iterable[_Spell], at: float) -> bool:
+    recent = [spell for spell in spells if spell.last >= at - WINDOW]
+    long = any(len(spell.commits) >= REGRESSION_COMMITS for spell in recent)
+    return long and len(recent) <= REGRESSION_SPELLS
 
 
 def _order(run: Seen) -> tuple[float, bool, bool, str, str, str]:
@@ -113,7 +168,7 @@ def _mixed(runs: Sequence[Seen], after: float) -> Flake | None:
     trusted = [run for run in runs if not run.fork]
     passed = {(run.commit, run.leg) for run in trusted if run.passed}
     for run in trusted:
-        if not run.failed or run.at <= after:
+        if not run.failed or run.crowded or run.at <= after:
             continue
         if run.passed:
             return Flake(first=run, reason=f"failed and passed on retry in {_job(run)}")
@@ -139,18 +194,24 @@ def _spread(runs: Sequence[Seen], after: float) -> Flake | None:
 
 
 def _not_shared(runs: Sequence[Seen], after: float) -> list[Seen]:
-    """The failures of changes while the default branch was not failing the test, in time's order.
+    """The failures of changes that they cannot have from their base, in time's order.
 
-    It was failing it if its latest run before did, in any leg: a broken main fails every branch.
+    They can if the latest run of the default branch before failed it, in any leg, or the default
+    branch had a regression within the window: a broken main fails every branch that is made of it.
     """
-    broken: set[str] = set()
+    base = _Base()
     own = []
     for run in runs:
         if is_base(run):
-            _turn(broken, run)
-        elif run.failed and not run.is_default and run.at > after and not broken and _change(run):
+            base.turn(run)
+        elif _is_own(run) and run.at > after and not base.may_be_shared(run.at) and _change(run):
             own.append(run)
     return own
+
+
+def _is_own(run: Seen) -> bool:
+    """Whether it failed on what is not merged yet, and not together with many other tests."""
+    return run.failed and not run.is_default and not run.crowded
 
 
 def _change(run: Seen) -> str | None:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, not_, select
 
 from flakegate.backends.store import bitmap
-from flakegate.backends.store.detection import WINDOW, Seen, is_base, is_broken, may_spread
+from flakegate.backends.store.detection import (
+    WINDOW,
+    Seen,
+    is_base,
+    is_broken,
+    is_crowded,
+    may_spread,
+)
 from flakegate.backends.store.schema import manifests, nonpass, runs
 
 if TYPE_CHECKING:
@@ -33,6 +40,8 @@ _RUN = (
     runs.c.is_default,
     runs.c.queued,
     runs.c.fork,
+    runs.c.n_failed,
+    runs.c.n_total,
 )
 _NEVER_PASSED = nonpass.c.attempts.not_like("%p%")
 _IS_BASE = runs.c.is_default & not_(runs.c.queued) & not_(runs.c.fork)
@@ -42,7 +51,8 @@ _IS_BASE = runs.c.is_default & not_(runs.c.queued) & not_(runs.c.fork)
 class NewRun:
     """The run that was just recorded, and is no outage. Fields as in RunRecord.
 
-    ran: the tests that ran in it, row to number. failed: the rows of those that failed.
+    ran: the tests that ran in it, row to number. failed: the rows of those that failed; empty
+    where so many did that it proves nothing of any.
     """
 
     id: int
@@ -130,7 +140,7 @@ def _add_bases(
     connection: Connection, seen: dict[int, list[Seen]], numbers: Mapping[int, int], run: NewRun
 ) -> None:
     """How the default branch was: in the window, and, leg by leg, broken since before or not."""
-    start = run.at - WINDOW
+    start = run.at - 2 * WINDOW  # the oldest failure in the window asks for a window before it
     base = _IS_BASE & (runs.c.repository == run.repository)
     before: dict[int, list[Seen]] = defaultdict(list)
     _add_latest_broken(connection, before, numbers, base & (runs.c.at < start))
@@ -139,6 +149,7 @@ def _add_bases(
             mended = (runs.c.leg == one.leg) & (runs.c.at > one.at) & (runs.c.at < start)
             _add_passes(connection, before, {test: numbers[test]}, base & mended)
         seen[test] += broken
+    _add_failures(connection, seen, numbers, base & (runs.c.at >= start) & not_(_since(run)))
     # Where the default branch never failed the test, nothing depends on when it passed there.
     failed = {test: number for test, number in numbers.items() if any(map(is_base, seen[test]))}
     _add_passes(connection, seen, failed, base & (runs.c.at >= start))
@@ -152,23 +163,20 @@ def _add_latest_broken(
 ) -> None:
     """Of each test and leg the latest of these runs of the default branch that failed it."""
     broken = (
-        select(nonpass.c.test, runs.c.leg, func.max(runs.c.at))
+        select(nonpass.c.test, runs.c.leg, func.max(runs.c.at).label("at"))
         .join(runs, runs.c.id == nonpass.c.run)
         .where(nonpass.c.test.in_(list(numbers)), where, _NEVER_PASSED, not_(runs.c.infra))
         .group_by(nonpass.c.test, runs.c.leg)
+    ).subquery()
+    latest = (nonpass.c.test == broken.c.test) & (runs.c.leg == broken.c.leg)
+    found = (
+        select(nonpass.c.test, nonpass.c.attempts, *_RUN)
+        .join(runs, runs.c.id == nonpass.c.run)
+        .join(broken, latest & (runs.c.at == broken.c.at))
+        .where(where, _NEVER_PASSED, not_(runs.c.infra))
     )
-    for test, leg, at in connection.execute(broken):
-        seen[test].append(
-            Seen(
-                at=at,
-                failed=True,
-                passed=False,
-                commit=None,
-                leg=leg,
-                branch=None,
-                is_default=True,
-            )
-        )
+    for row in connection.execute(found):
+        seen[row.test].append(_seen(row, row.attempts))
 
 
 def _add_failures(
@@ -225,4 +233,5 @@ def _seen(row: AnyRow, attempts: str) -> Seen:
         is_default=row.is_default,
         queued=row.queued,
         fork=row.fork,
+        crowded=is_crowded(row.n_failed, row.n_total),
     )

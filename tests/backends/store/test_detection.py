@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.backends.store.detection import DAY, Seen, detect, is_outage, may_spread
+from flakegate.backends.store.detection import (
+    DAY,
+    Seen,
+    detect,
+    is_crowded,
+    is_outage,
+    may_spread,
+)
 
 LEG = "tests:"
 T = 1_000 * DAY
@@ -51,6 +58,7 @@ RED = main(T, failed=True, commit="c1")
 GREEN = main(T + 60, commit="c1")
 RETRY = replace(RED, passed=True)
 THREE = [failing("a"), failing("b", T + DAY), failing("c", T + 2 * DAY)]
+REGRESSION = [main(T - 9, failed=True), main(T - 8, failed=True), main(T - 7)]
 
 FLAKY: dict[str, list[Seen]] = {
     "the same commit and leg failed, then passed": [RED, GREEN],
@@ -69,6 +77,30 @@ FLAKY: dict[str, list[Seen]] = {
     "three branches while main was fine": [main(T - 1), *THREE],
     "main failed it before, and passed since": [main(T - 2, failed=True), main(T - 1), *THREE],
     "main's retry is a pass": [replace(main(T - 1, failed=True), passed=True), *THREE],
+    "main failed one commit twice, and passed since": [
+        main(T - 3, failed=True, commit="m1"),
+        main(T - 2, failed=True, commit="m1"),
+        main(T - 1),
+        *THREE,
+    ],
+    "main failed it in a row, more than a week before": [
+        *(replace(run, at=run.at - 7 * DAY) for run in REGRESSION),
+        *THREE,
+    ],
+    "main failed it in a row, and now and then as well": [
+        *(main(T - n, failed=n % 2 == 0) for n in range(20, 10, -1)),
+        *REGRESSION,
+        *THREE,
+    ],
+    "main failed it on two commits, one in each leg": [
+        main(T - 9, failed=True),
+        main(T - 8, failed=True, leg="windows:"),
+        main(T - 7),
+        main(T - 6, leg="windows:"),
+        *THREE,
+    ],
+    "many failed together now and then": [replace(THREE[0], crowded=True, at=T - 1), *THREE],
+    "a pass beside many failures is a pass": [RED, replace(GREEN, crowded=True)],
     "main broke only afterwards": [*THREE, main(T + 3 * DAY, failed=True)],
     "one failure of our own beside two forks'": [failing("a"), fork("7"), fork("8")],
     "what a fork says of main is not believed": [
@@ -114,6 +146,23 @@ NOT_FLAKY: dict[str, list[Seen]] = {
     ],
     "merge queues of one target count once": [queue("release", number) for number in range(3)],
     "neither branch nor pull request is known": [failing(None, T + number) for number in range(3)],
+    "main had a regression, mended since; not all have rebased": [*REGRESSION, *THREE],
+    "a regression of one leg": [*(replace(run, leg="windows:") for run in REGRESSION), *THREE],
+    "two regressions within the week": [
+        *(replace(run, at=run.at - DAY) for run in REGRESSION),
+        *REGRESSION,
+        *THREE,
+    ],
+    "many other tests failed with it": [replace(RED, crowded=True), GREEN],
+    "many retried together": [replace(RETRY, crowded=True)],
+    "on one of three branches many failed together": [
+        *THREE[:2],
+        replace(THREE[2], crowded=True),
+    ],
+    "main was failing it, and much else": [
+        replace(main(T - 1, failed=True), crowded=True),
+        *THREE,
+    ],
     "main was failing it": [main(T - 1, failed=True), *THREE],
     "main was failing it since long": [main(T - 30 * DAY, failed=True), *THREE],
     "main failed it in the same second": [
@@ -221,6 +270,16 @@ def test_an_outage_is_more_than_a_tenth_and_at_least_five(
     failed: int, total: int, outage: bool
 ) -> None:
     assert is_outage(failed, total) is outage
+
+
+@pytest.mark.parametrize(
+    ("failed", "total", "crowded"),
+    [(4, 5, False), (5, 99, True), (5, 100, False), (6, 119, True), (6, 120, False)],
+)
+def test_a_crowd_is_more_than_a_twentieth_and_at_least_five(
+    failed: int, total: int, crowded: bool
+) -> None:
+    assert is_crowded(failed, total) is crowded
 
 
 SEEN = st.builds(
