@@ -55,7 +55,13 @@ AGES = frozenset({"age", "last_flaked_age", "state_age"})
     metavar="EXPR",
     help="Only tests for which this is true; written as a `when` of the policy.",
 )
-@click.option("--sort", type=click.Choice(SORTS), default="name", help="What counts most is first.")
+@click.option(
+    "--sort",
+    type=click.Choice(SORTS),
+    metavar="FIGURE",
+    default="name",
+    help=f"What counts most is first: {', '.join(SORTS)}.",
+)
 @click.option("--reverse", is_flag=True, help="What counts most is last.")
 @options.policy
 @options.where
@@ -80,9 +86,9 @@ def command(
 ) -> int:
     """List the repository's flaky tests. Figures cover the last 7 days.
 
-    --format pytest is for `flakegate list --format pytest > deselect.txt; pytest @deselect.txt`
-    (pytest 8.2 or newer): it names the disabled tests of the store that ran in --base-dir, or
-    those that --state or --where choose. A test that cannot be named exactly is left out and told.
+    --format pytest names the disabled tests of the store that ran in --base-dir, or those that
+    --state or --where choose, as a file of arguments for pytest @FILE (pytest 8.2 or newer). A test
+    that cannot be named exactly is left out and told.
     """
     condition = None if condition_text is None else _condition(condition_text)
     call = begin(policy_file, where)
