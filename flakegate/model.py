@@ -11,6 +11,8 @@ ALWAYS = 100.0  # percent
 DETECTION = "detection"
 DATADOG = "datadog"
 
+MOST_COMMITS = 3  # of the default branch that failed a test: after so many it is broken
+
 
 class State(str, Enum):
     """The states of a flaky test, in Datadog's words (Flaky Test Management)."""
@@ -80,7 +82,7 @@ class FlakyTest:
     durations seconds, failure_rate a percentage from 0 to 100, impact_score from 0 to 1.
 
     cause: of its state, hence its last change. failing_commits: the newest commits of the default
-    branch that ran it, newest first, up to the first on which it passed; no more than 3.
+    branch that ran it, newest first, up to the first on which it passed; no more than MOST_COMMITS.
     """
 
     id: str

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from flakegate.model import MOST_COMMITS
+
 if TYPE_CHECKING:
     from flakegate.model import FlakyTest, StateCause
     from flakegate.policy.rules import Policy
 
-REGRESSION = 3  # commits of the default branch in a row
+REGRESSION = MOST_COMMITS  # in a row: as many as a backend tells
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,9 @@ def regression(test: FlakyTest) -> Hold | None:
     if len(commits) < REGRESSION:
         return None
     names = ", ".join(commit[:7] for commit in commits)
-    detail = f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
+    detail = (
+        f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
+    )
     return Hold(code="broken", detail=f"{detail} branch ({names})")
 
 

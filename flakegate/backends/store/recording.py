@@ -23,7 +23,7 @@ from flakegate.backends.store.schema import (
     tests,
 )
 from flakegate.junit import Outcome
-from flakegate.model import State
+from flakegate.model import DETECTION, State
 from flakegate.record import digest, encode_attempts
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _detect(connection: Connection, run: evidence.NewRun, pipeline: str | None) 
                     to_state=State.ACTIVE,
                     at=run.at,
                     rule=None,
-                    actor=states.DETECTION,
+                    actor=DETECTION,
                     reason=flake.reason,
                     pipeline=pipeline,
                 ),

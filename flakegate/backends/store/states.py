@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, not_, select
 
 from flakegate.backends.store.schema import flaky, new_row, nonpass, runs, state_log, tests
-from flakegate.model import State, StateCause
+from flakegate.model import DETECTION, State, StateCause
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from flakegate.backends.store.schema import AnyRow
 
-DETECTION = "detection"  # the actor of what no rule and no person did
 _EXCUSING = frozenset({State.QUARANTINED.value, State.DISABLED.value})
 
 
@@ -130,6 +129,7 @@ def seen_by(
 
 
 _ENTRY = (
+    state_log.c.from_state,
     state_log.c.to_state,
     state_log.c.at,
     state_log.c.rule,
@@ -139,5 +139,8 @@ _ENTRY = (
 
 
 def _standing(row: AnyRow) -> Standing:
-    cause = StateCause(at=row.at, rule=row.rule, actor=row.actor, reason=row.reason)
+    found_flaky = row.from_state is None and row.actor == DETECTION
+    cause = StateCause(
+        at=row.at, rule=row.rule, actor=row.actor, reason=row.reason, first=found_flaky
+    )
     return Standing(state=State(row.to_state), cause=cause)

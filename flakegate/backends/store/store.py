@@ -6,12 +6,12 @@ Importing this module loads SQLAlchemy: do it where a store is opened.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from flakegate.backends.store import figures, states
+from flakegate.backends.store import figures, regressions, states
 from flakegate.backends.store.database import PATIENCE, Database, open_database
 from flakegate.backends.store.numbering import in_chunks, repository_row
 from flakegate.backends.store.recording import (
@@ -103,7 +103,15 @@ class Store:
             rows = connection.execute(
                 self._rows(connection).where(flaky.c.state.in_(wanted)).order_by(tests.c.key)
             ).all()
-            found = list(self._flaky(connection, rows, seen_by=None))
+            failing = regressions.failing_commits(
+                connection,
+                repository_row(connection, self.repository),
+                {row.id: row.number for row in rows},
+            )
+            found = [
+                replace(test, failing_commits=failing.get(row.id, ()))
+                for row, test in zip(rows, self._flaky(connection, rows, seen_by=None), strict=True)
+            ]
         if progress is not None:
             progress(len(found), len(found))
         return found
