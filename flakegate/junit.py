@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NoReturn
 from xml.parsers import expat
@@ -35,6 +35,7 @@ _FINAL = frozenset({"error", "failure", "skipped"})
 _RERUNS = frozenset({"rerunFailure", "rerunError"})
 _INTERIM = _RERUNS | {"flakyFailure", "flakyError"}
 _LEAVES = _FINAL | _INTERIM | {"properties", "system-out", "system-err"}
+_RESULTS = {tag.lower(): tag for tag in _FINAL | _INTERIM}  # some writers capitalise them
 # The attributes of a suite in the order in which these write them; one suite is a whole report.
 _WRITERS = {
     "name errors failures skipped tests time timestamp hostname": "pytest",
@@ -42,6 +43,7 @@ _WRITERS = {
 }
 _TIME = re.compile(r"(?=[.,]?[0-9])([0-9.,]+)([eE][+-]?[0-9]+)?\s*(ms|s)?")
 _NOT_RUN = frozenset({"disabled", "notrun"})
+_FAILED = frozenset({"fail", "failed", "failure", "error", "errored", "broken"})
 
 
 class Outcome(str, Enum):
@@ -159,6 +161,7 @@ class Reader:
         self._parser: expat.XMLParserType | None = None
         self._break: Problem | None = None
         self._problems: list[Problem] = []
+        self._unsaid = 0
         self._cases: list[Case] = []
         # Suites and cases nest directly in one another, so `_inner`, the depth of the innermost
         # open one, is also their number; an element at `_inner + 1` is its direct child.
@@ -166,6 +169,7 @@ class Reader:
         self._inner = 0
         self._suites: list[_Suite] = []
         self._case: dict[str, str] | None = None
+        self._claim: str | None = None
         self._children: list[_Child] = []
         self._foreign = False
         self._room = 0
@@ -189,6 +193,9 @@ class Reader:
             self._parse(self._begin() if self._parser is None else b"", final=True)
         self._parser = None  # it holds this reader through its handlers
         problems = self._problems
+        if self._unsaid:
+            more = f" (and {self._unsaid:,} more problem{'s' if self._unsaid > 1 else ''})"
+            problems = [*problems[:-1], replace(problems[-1], detail=problems[-1].detail + more)]
         if self._break is not None:
             problems = [*problems, self._break]
         return Report(
@@ -261,6 +268,8 @@ class Reader:
     def _note(self, problem: str, detail: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(report=self._path, problem=problem, detail=detail))
+        else:
+            self._unsaid += 1
 
     def _refuse(self, words: str) -> NoReturn:
         # The place is taken here: expat reads on to the end of the piece before it stops.
@@ -275,6 +284,7 @@ class Reader:
         self._depth += 1
         if "}" in tag:
             tag = tag.rpartition("}")[2]
+        tag = _RESULTS.get(tag.lower(), tag)
         if self._depth > MAX_DEPTH:
             self._refuse(f"its elements nest more than {MAX_DEPTH:,} deep")
         if self._depth > self._inner + 1:
@@ -285,6 +295,7 @@ class Reader:
         elif tag == "testcase" and self._suites:
             self._case = attributes
             self._inner = self._depth
+            self._claim = self._claimed_failure(attributes)
         elif tag in _SUITES:
             self._open_suite(tag, attributes)
         elif not self._suites:
@@ -310,6 +321,16 @@ class Reader:
             self._foreign = False
             self._listen(0)
         self._depth -= 1
+
+    def _claimed_failure(self, attributes: dict[str, str]) -> str | None:
+        """How a case calls itself failed in its attributes, in words; None if it does not."""
+        for key in ("status", "result"):
+            word = attributes.get(key, "").strip()
+            if word.lower() in _FAILED:
+                name = attributes.get("name")
+                case = "a case without a name" if name is None else f"the case {name[:80]!r}"
+                return f'{self._where()}: {case} has {key}="{word}", but holds no failure'
+        return None
 
     def _open_suite(self, tag: str, attributes: dict[str, str]) -> None:
         self._inner = self._depth
@@ -365,6 +386,7 @@ class Reader:
 
     def _close_case(self, attributes: dict[str, str]) -> None:
         self._case = None
+        claim, self._claim = self._claim, None
         suite = self._suites[-1]
         outcome, message = Outcome.PASSED, None
         earlier: tuple[Outcome, ...] = ()
@@ -374,6 +396,9 @@ class Reader:
             self._children = []
         elif attributes.get("status", "").lower() in _NOT_RUN:
             outcome = Outcome.SKIPPED
+        if claim and outcome is Outcome.PASSED:
+            outcome = Outcome.FAILURE
+            self._note("missing-failures", claim)
         line = attributes.get("line")
         self._cases.append(
             Case(

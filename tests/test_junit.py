@@ -124,6 +124,54 @@ def test_a_case_that_was_not_run_is_skipped(status: str) -> None:
     assert ran.outcome is Outcome.FAILURE
 
 
+@pytest.mark.parametrize("key", ["status", "result"])
+@pytest.mark.parametrize("word", ["failed", "Failure", "ERROR", "errored", " broken ", "fail"])
+def test_a_case_that_calls_itself_failed_is_no_pass(key: str, word: str) -> None:
+    document = f"<testsuite>\n <testcase name='a' {key}='{word}'>"
+    for children in ("", "<system-out/>", "<flakyFailure/>"):
+        report = read(f"{document}{children}</testcase></testsuite>")
+        (problem,), (case,) = report.problems, report.cases
+        assert case.outcome is Outcome.FAILURE
+        assert problem.problem == "missing-failures"
+        words = f"r.xml:2:2: the case 'a' has {key}=\"{word.strip()}\", but holds no failure"
+        assert problem.detail == words
+    for children in ("<failure/>", "<error/>", "<rerunFailure/>"):
+        assert problems(f"{document}{children}</testcase></testsuite>") == []
+    skipped = read(f"{document}<skipped/></testcase></testsuite>")
+    assert skipped.cases[0].outcome is Outcome.SKIPPED
+
+
+@pytest.mark.parametrize("word", ["passed", "run", "completed", "skipped", "flaky", ""])
+def test_any_other_status_says_nothing(word: str) -> None:
+    report = read(in_suite(f"<testcase status='{word}' result='{word}'/>"))
+    assert (report.cases[0].outcome, report.problems) == (Outcome.PASSED, ())
+
+
+def test_a_failed_status_is_of_its_own_case_only() -> None:
+    report = read(
+        in_suite("<testcase name='a' status='failed'><error/></testcase><testcase name='b'/>")
+    )
+    assert [case.outcome for case in report.cases] == [Outcome.ERROR, Outcome.PASSED]
+    assert report.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("child", "outcome"),
+    [
+        ("<Failure message='m'/>", Outcome.FAILURE),
+        ("<ERROR message='m'/>", Outcome.ERROR),
+        ("<Skipped message='m'/>", Outcome.SKIPPED),
+        ("<RerunFailure message='m'/>", Outcome.FAILURE),
+        ("<j:FAILURE xmlns:j='j' message='m'/>", Outcome.FAILURE),
+    ],
+)
+def test_result_elements_in_any_case_of_letters(child: str, outcome: Outcome) -> None:
+    declared = 'failures="1"' if "rerun" not in child.lower() and "kip" not in child else ""
+    report = read(in_suite(f"<testcase>{child}</testcase>", declared))
+    assert (report.cases[0].outcome, report.cases[0].message) == (outcome, "m")
+    assert report.problems == ()
+
+
 def test_rerun_elements_are_earlier_attempts_in_their_order() -> None:
     flaky = only(in_suite("<testcase><flakyFailure/><flakyError/></testcase>"))
     assert (flaky.outcome, flaky.earlier) == (Outcome.PASSED, (Outcome.FAILURE, Outcome.ERROR))
@@ -240,7 +288,7 @@ def problems(document: str) -> list[str]:
     return [problem.problem for problem in read(document).problems]
 
 
-@pytest.mark.parametrize("tag", ["error", "failure"])
+@pytest.mark.parametrize("tag", ["error", "failure", "Error"])
 def test_a_failure_of_a_suite_is_a_problem_and_the_cases_stay(tag: str) -> None:
     report = read(in_suite(f"<{tag}/><testcase name='a'/>"))
     assert [problem.problem for problem in report.problems] == ["suite-error"]
@@ -277,7 +325,16 @@ def test_a_missing_failure_names_both_numbers() -> None:
 
 
 def test_many_problems_of_one_report_are_bounded() -> None:
-    assert len(problems(in_suite("<error/>" * 100))) == MAX_PROBLEMS
+    found = read(in_suite("<error/>" * 100)).problems
+    assert len(found) == MAX_PROBLEMS
+    assert found[-1].detail.endswith("outside of any case (and 80 more problems)")
+    assert not any("more" in problem.detail for problem in found[:-1])
+    one_more = read(in_suite("<error/>" * (MAX_PROBLEMS + 1))).problems
+    assert one_more[-1].detail.endswith("(and 1 more problem)")
+    assert "more" not in read(in_suite("<error/>" * MAX_PROBLEMS)).problems[-1].detail
+    *_, last, broken = read(f"<testsuite>{'<error/>' * 100}").problems
+    assert "80 more" in last.detail
+    assert broken.problem == "truncated"
 
 
 # Broken and foreign documents (more of them, with what is said, are in cases/reports)
