@@ -9,10 +9,10 @@ from flakegate.errors import BackendError, ExitCode, NothingChangedError
 from flakegate.model import UpdateResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from flakegate.journal import Journal
-    from flakegate.model import State, Transition
+    from flakegate.model import Transition
 
     Update = Callable[[Sequence[Transition]], Sequence[UpdateResult]]
     Progress = Callable[[int, int | None], None]
@@ -47,18 +47,6 @@ def batches(transitions: Sequence[Transition], size: int) -> list[tuple[Transiti
     return [tuple(transitions[at : at + size]) for at in range(0, len(transitions), size)]
 
 
-def still_valid(
-    transitions: Sequence[Transition], current: Mapping[str, State]
-) -> tuple[tuple[Transition, ...], tuple[Transition, ...]]:
-    """(those whose test still has the state they start from, those whose test moved meanwhile).
-
-    current: states by test id, read just now. A test that is not there counts as moved.
-    """
-    valid = tuple(each for each in transitions if current.get(each.test_id) == each.from_state)
-    moved = tuple(each for each in transitions if current.get(each.test_id) != each.from_state)
-    return valid, moved
-
-
 def apply(
     transitions: Sequence[Transition],
     *,
@@ -70,7 +58,7 @@ def apply(
     """Sends the transitions and reports what became of each; a BackendError stops, as a value.
 
     update: `Backend.update`; a change that its results leave out is unknown. progress: is told how
-    many are through, and of how many. The caller has read the states just before (`still_valid`).
+    many are through, and of how many. The caller has read the states just before.
     """
     parts = batches(transitions, batch_size)
     results: list[UpdateResult] = []

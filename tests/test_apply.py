@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.apply import Applied, apply, batches, still_valid
+from flakegate.apply import Applied, apply, batches
 from flakegate.backends.datadog.backend import Datadog
 from flakegate.errors import BackendError, ExitCode, NothingChangedError
 from flakegate.journal import Journal
@@ -82,12 +82,6 @@ def test_batches_are_all_of_it_in_order_and_few(moves: list[Transition], size: i
     assert [each for part in parts for each in part] == moves
     assert all(0 < len(part) <= size for part in parts)
     assert len(parts) == -(-len(moves) // size)
-
-
-def test_only_tests_that_have_not_moved_are_still_valid() -> None:
-    current = {"a": State.ACTIVE, "b": State.QUARANTINED, "c": State.FIXED}
-    valid, moved = still_valid(MOVES[:4], current)
-    assert (ids(valid), ids(moved)) == ("a", "bcd")
 
 
 def test_all_done(journal: Journal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flakegate.apply import Applied, apply, still_valid
+from flakegate.apply import Applied, apply
 from flakegate.errors import ExitCode
 from flakegate.model import State
 from flakegate.policy.decide import decide
@@ -15,22 +15,31 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
-    from flakegate.model import Transition
+    from flakegate.model import FlakyTest, Transition
     from flakegate.policy.plan import Plan
 
 DAY = 86_400.0
-MOVED = "its state changed meanwhile"
 
 
-def make_plan(call: Call, context: CIContext, backend: Backend) -> Plan:
-    """What the policy would change now. Raises BackendError."""
+def read_tests(backend: Backend) -> list[FlakyTest]:
+    """Every flaky test of the repository. Raises BackendError."""
     from flakegate.cli.progress import progress
 
+    with progress("reading flaky tests") as tell:
+        return backend.search(frozenset(State), tell)
+
+
+def make_plan(
+    call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest] | None = None
+) -> Plan:
+    """What the policy would change now. tests: of `read_tests`, here if None.
+
+    Raises BackendError.
+    """
     since = call.now - DAY
     logged = backend.recent_changes(since)
     recent = call.journal(backend, context).recent(since) if logged is None else logged
-    with progress("reading flaky tests") as tell:
-        tests = backend.search(frozenset(State), tell)
+    tests = read_tests(backend) if tests is None else tests
     return decide(
         call.policy,
         tests,
@@ -40,17 +49,6 @@ def make_plan(call: Call, context: CIContext, backend: Backend) -> Plan:
         suite_size=backend.suite_size(),
         recent_changes=recent,
     )
-
-
-def reread(
-    backend: Backend, transitions: Sequence[Transition]
-) -> tuple[tuple[Transition, ...], tuple[tuple[Transition, str], ...]]:
-    """(those of a saved plan that still hold, those whose test was moved since, with the words)."""
-    if not transitions:
-        return (), ()
-    current = {test.id: test.state for test in backend.search(frozenset(State))}
-    valid, moved = still_valid(transitions, current)
-    return valid, tuple((each, MOVED) for each in moved)
 
 
 def carry_out(

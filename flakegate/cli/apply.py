@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.apply import Applied
 from flakegate.ci import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out, code_of, make_plan, reread
+from flakegate.cli.acting import carry_out, code_of, make_plan
 from flakegate.cli.call import Call, Where, begin, need_policy, opened
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.errors import ExitCode, StalePlanError, UsageError
@@ -21,6 +21,11 @@ from flakegate.version import VERSION
 if TYPE_CHECKING:
     from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
+    from flakegate.model import State, Transition
+
+    Refused = tuple[Transition, str]
+
+GONE = "the policy does not ask for it any more, or its state changed meanwhile"
 
 
 @click.command("apply")
@@ -53,10 +58,15 @@ def command(
         )
     warnings: list[str] = []
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
-        plan = _plan(call, context, backend, plan_file)
-        applied = None if dry_run else _applied(call, context, backend, plan, saved=bool(plan_file))
+        saved = _saved(call, context, backend, plan_file) if plan_file else None
+        plan = make_plan(call, context, backend)
+        plan, gone = _still(saved, plan, str(plan_file)) if saved else (plan, ())
+        applied = None if dry_run else carry_out(call, context, backend, plan.transitions)
         place = f"{backend.kind} {backend.place}"
     code = ExitCode.PASSED if applied is None else code_of(call, plan, applied)
+    if applied is not None and gone:
+        applied = replace(applied, failed=(*gone, *applied.failed))
+        code = code or ExitCode.PARTIAL
     summary = Summary(
         exit_code=code,
         now=call.now,
@@ -79,10 +89,8 @@ def command(
     return code
 
 
-def _plan(call: Call, context: CIContext, backend: Backend, plan_file: str | None) -> Plan:
-    """The saved plan, if it still holds, or a fresh one."""
-    if plan_file is None:
-        return make_plan(call, context, backend)
+def _saved(call: Call, context: CIContext, backend: Backend, plan_file: str) -> Plan:
+    """The saved plan. Raises StalePlanError where it is of another time, place or policy."""
     try:
         text = Path(plan_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -95,25 +103,31 @@ def _plan(call: Call, context: CIContext, backend: Backend, plan_file: str | Non
     if why_stale is None and plan.backend != backend.kind:
         why_stale = f"it was made for the backend {plan.backend}, and this is {backend.kind}"
     if why_stale:
-        raise StalePlanError(
-            f"the plan {plan_file} is stale: {why_stale}; nothing was applied",
-            tip="make a new one with `flakegate plan --out FILE`",
-        )
+        raise _stale(plan_file, why_stale)
     return plan
 
 
-def _applied(
-    call: Call, context: CIContext, backend: Backend, plan: Plan, *, saved: bool
-) -> Applied:
-    """Carries out the plan; of a saved one what was moved meanwhile is left, and told."""
-    if not saved:
-        return carry_out(call, context, backend, plan.transitions)
-    valid, moved = reread(backend, plan.transitions)
-    done = carry_out(call, context, backend, valid)
-    return Applied(
-        done=done.done,
-        failed=(*moved, *done.failed),
-        unknown=done.unknown,
-        not_sent=done.not_sent,
-        error=done.error,
+def _still(saved: Plan, fresh: Plan, plan_file: str) -> tuple[Plan, tuple[Refused, ...]]:
+    """What the saved plan and the policy of this moment agree on, and what does not hold any more.
+
+    So a saved plan passes no limit, no hold and no exemption that came after it, whoever wrote it.
+    """
+    wanted = {_move(each) for each in saved.transitions}
+    agreed = tuple(each for each in fresh.transitions if _move(each) in wanted)
+    held = tuple(each for each in fresh.held if _move(each) in wanted)
+    there = {_move(each) for each in (*agreed, *held)}
+    gone = tuple((each, GONE) for each in saved.transitions if _move(each) not in there)
+    if gone and not there:
+        raise _stale(plan_file, "none of its changes holds any more")
+    return replace(fresh, transitions=agreed, held=held, limits=fresh.limits if held else ()), gone
+
+
+def _move(change: Transition) -> tuple[str, State, State]:
+    return change.test_id, change.from_state, change.to_state
+
+
+def _stale(plan_file: str, why: str) -> StalePlanError:
+    return StalePlanError(
+        f"the plan {plan_file} is stale: {why}; nothing was applied",
+        tip="make a new one with `flakegate plan --out FILE`",
     )

@@ -117,6 +117,25 @@ def test_a_saved_plan_leaves_what_was_moved_meanwhile(call: Caller, datadog: Fak
     assert sorted(datadog.patched) == [each for each in WANTED if each != "want-21.0"]
 
 
+def test_a_saved_plan_passes_no_limit_and_no_later_exemption(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    write(folder, "flakegate.yml", SMALLEST + "limits: {max_changes: 4}\n")
+    assert call("plan", "--out", "plan.json").code == 0
+    assert call("apply", "plan.json").code == 0
+    again = call("apply", "plan.json")
+    assert again.code == 7
+    assert "none of its changes holds any more" in again.err
+    for test in datadog.tests:
+        test["attributes"]["flaky_state"] = "active"
+    patches = len([each for each in datadog.requests if each.method == "PATCH"])
+    assert call("apply", "plan.json").code == 6
+    forged = (folder / "plan.json").read_text().replace("want-55.5", "null-rate")
+    assert call("apply", write(folder, "forged.json", forged)).code in {5, 6}
+    assert datadog.states["null-rate"] == "active"
+    assert len([each for each in datadog.requests if each.method == "PATCH"]) == patches
+
+
 def test_beyond_a_limit_nothing_leaves_the_gate(
     call: Caller, datadog: FakeDatadog, folder: Path
 ) -> None:
