@@ -245,9 +245,7 @@ def _javascript(facts: Facts) -> Iterator[Runner]:
 
     for name, make in (("vitest", _vitest), ("jest", _jest), ("mocha", _mocha)):
         if name in has or re.search(rf"\b{name}\b", script):
-            yield make(
-                package, run, lambda reporter: None if reporter in has else f"{add} {reporter}"
-            )
+            yield make(package, run, install)
 
 
 def _vitest(_package: Mapping[str, Any], run: str, _install: Load) -> Runner:

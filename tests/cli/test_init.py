@@ -150,6 +150,33 @@ def test_forge(remote: str | None, found: set[str], place: str | None) -> None:
     assert forge(Facts(remote=remote, found=dict.fromkeys(found, ""))) == place
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "command", "expect"),
+    [
+        ("pytest.ini", "addopts = --junit-xml out/a.xml", "pytest", "out/a.xml"),
+        ("setup.cfg", "[tool:pytest]\naddopts = --junitxml=/tmp/a.xml", "pytest --junitxml=", None),
+        ("tox.ini", "[pytest]\naddopts = --junitxml=../a.xml", "pytest --junitxml=", None),
+        ("package.json", '{"scripts": {"test": "vitest --run"}}', "npx vitest run", None),
+        ("package.json", '{"scripts": ["jest"]}', None, None),
+        ("package.json", '["jest"]', None, None),
+        (
+            "package.json",
+            '{"dependencies": {"jest": "1"}, "jest-junit": {"outputDirectory": "a/../../b"}}',
+            "npx jest",
+            None,
+        ),
+        ("requirements.txt", "pytest-cov-of-something", "pytest --junitxml=", None),
+        ("pyproject.toml", "dependencies = ['xpytest']", None, None),
+    ],
+)
+def test_how_a_runner_is_called(
+    name: str, text: str, command: str | None, expect: str | None
+) -> None:
+    found = runners(Facts(found={name: text}))
+    assert [each.command[: len(command or "")] for each in found] == ([command] if command else [])
+    assert [each.expect for each in found] == ([(expect or "reports/unit.xml",)] if command else [])
+
+
 def test_print_writes_nothing_and_init_overwrites_nothing(flakegate: Caller, folder: Path) -> None:
     write(folder, "pytest.ini", "[pytest]\n")
     printed = flakegate("init", "--print")
