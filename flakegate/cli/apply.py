@@ -85,8 +85,8 @@ def command(
         "plan": plan_document(plan),
         "applied": applied_document(applied),
     }
-    tell(summary, document, output, call.env)
-    return code
+    told = tell(summary, document, output, call.env)
+    return code if told else code or ExitCode.BACKEND
 
 
 def _saved(call: Call, context: CIContext, backend: Backend, plan_file: str) -> Plan:

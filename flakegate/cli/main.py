@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.cli.say import complain
+from flakegate.cli.say import complain, give_up_output
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.version import VERSION
 
@@ -24,6 +25,7 @@ COMMANDS = {
     "plan": "What the policy would change, and why. Changes nothing.",
     "apply": "Change the states: a saved plan, or a fresh one.",
     "list": "The flaky tests and their states.",
+    "explain": "Why a test is, or is not, quarantined.",
     "set": "Move tests to a state yourself, with a reason.",
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",
@@ -101,13 +103,23 @@ def run(argv: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         complain("interrupted")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left (`| head`). Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.INTERRUPTED
+    except OSError as error:
+        return _output_lost(error) or _bug(error)
     except Exception as bug:  # noqa: BLE001 - the one place where a bug becomes a message
         return _bug(bug)
     return int(code or 0)
+
+
+def _output_lost(error: OSError) -> ExitCode | None:
+    """How a call ends whose output nobody takes; None if that is not the matter."""
+    if isinstance(error, BrokenPipeError):  # the reader left, as `head` does
+        give_up_output()
+        return ExitCode.INTERRUPTED
+    if error.errno == errno.ENOSPC:
+        give_up_output()
+        complain("standard output cannot be written: the disk is full", tip="free some space")
+        return ExitCode.USAGE
+    return None
 
 
 def _make_printable() -> None:

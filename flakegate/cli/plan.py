@@ -58,8 +58,8 @@ def command(
         not_applied=f"`flakegate apply {out}` makes these changes" if out else None,
         warnings=tuple(warnings),
     )
-    tell(summary, plan_document(plan), output, call.env)
-    return code
+    told = tell(summary, plan_document(plan), output, call.env)
+    return code if told else code or ExitCode.BACKEND
 
 
 def _save(text: str, path: Path) -> None:

@@ -118,8 +118,9 @@ def command(
         "not_applied": acted.not_applied,
         "warnings": list(summary.warnings),
     }
-    tell(summary, document, output, call.env)
-    return code
+    told = tell(summary, document, output, call.env)
+    counts = strict or judged is None
+    return code if told or not counts else code or ExitCode.BACKEND
 
 
 def _act(

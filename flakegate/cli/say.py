@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from flakegate.escape import terminal
@@ -22,6 +23,11 @@ def warn(message: str) -> None:
 def note(message: str) -> None:
     """Says what is worth knowing."""
     _say("note", message)
+
+
+def give_up_output() -> None:
+    """Nobody takes standard output any more; Python would complain of that again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(label: str, message: str) -> None:

@@ -91,8 +91,8 @@ def command(
         warnings=tuple(warnings),
     )
     document = {"version": 1, "exit_code": int(code), "applied": applied_document(applied)}
-    tell(summary, document, output, call.env)
-    return code
+    told = tell(summary, document, output, call.env)
+    return code if told else code or ExitCode.BACKEND
 
 
 def _names(given: tuple[str, ...]) -> tuple[str, ...]:

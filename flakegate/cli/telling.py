@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flakegate.cli.say import warn
-from flakegate.errors import UsageError
+from flakegate.cli.say import give_up_output, warn
 from flakegate.escape import terminal
 from flakegate.policy.plan import dump
 from flakegate.publish import console
@@ -46,38 +45,63 @@ class Output:
     verbose: bool = False
 
 
-def tell(summary: Summary, document: Any, output: Output, env: Mapping[str, str]) -> None:
+def tell(summary: Summary, document: Any, output: Output, env: Mapping[str, str]) -> bool:
     """Shows the summary, or prints the JSON document; writes the Markdown where it is wanted.
 
-    What cannot be published is a warning: the exit code stands. The summary file was asked for by
-    the user, so that one raises UsageError.
+    What cannot be shown or published is a warning: the exit code stands, and the answer is False.
     """
-    for message in _published(summary, output.summary_file, env):
-        warn(message)
     if output.output_format == "json" or output.quiet:  # the summary itself names them
         for message in summary.warnings:
             warn(message)
-    if output.output_format == "json":
-        console.document(json.dumps(document, indent=2), stream=sys.stdout)
-    elif output.quiet:
-        print(terminal(answer(summary).line))
-    else:
-        console.show(summary, template, stream=sys.stdout, env=env, whole=output.verbose)
+    troubles = [*_shown(summary, document, output, env), *_published(summary, output, env)]
+    for message in troubles:
+        warn(message)
+    return not troubles
 
 
-def _published(
-    summary: Summary, summary_file: str | None, env: Mapping[str, str]
+def _shown(
+    summary: Summary, document: Any, output: Output, env: Mapping[str, str]
 ) -> tuple[str, ...]:
+    """Standard output; what went wrong, in words. A reader that leaves early (`| head`) is none."""
+    try:
+        if output.output_format == "json":
+            console.document(json.dumps(document, indent=2), stream=sys.stdout)
+        elif output.quiet:
+            print(terminal(_line(summary)))
+        else:
+            console.show(summary, template, stream=sys.stdout, env=env, whole=output.verbose)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_output()
+    except OSError as error:
+        give_up_output()
+        return (f"standard output cannot be written: {error.strerror}",)
+    return ()
+
+
+def _line(summary: Summary) -> str:
+    """The result in one line; where the evidence is incomplete, with what is the matter."""
+    said = answer(summary).line
+    evidence = summary.verdict.evidence if summary.verdict else ()
+    more = f" (and {len(evidence) - 1} more)" if len(evidence) > 1 else ""
+    return f"{said}: {evidence[0].detail}{more}" if evidence else said
+
+
+def _published(summary: Summary, output: Output, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The summary file and the forge; what went wrong, in words."""
+
     def text() -> str:
         return markdown(summary, template)
 
-    if summary_file:
-        path = Path(summary_file)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot write the summary {path}: {error.strerror}") from None
+    if not output.summary_file:
+        return publish(text, env)
+    path = Path(output.summary_file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), encoding="utf-8")
+    except OSError as error:
+        failed = f"the summary could not be written to {path}: {error.strerror}"
+        return (failed, *publish(text, env))
     return publish(text, env)
 
 

@@ -258,3 +258,25 @@ def test_quiet_says_one_line_and_verbose_leaves_nothing_out(
     assert "test_119" not in usual
     assert "test_119" in whole
     assert whole.count("at line 7") == 120
+
+
+def test_quiet_names_what_is_incomplete(flakegate: Caller, folder: Path) -> None:
+    write(folder, "r.xml", "<testsuite>")
+    done = flakegate("gate", "r.xml", "nothing.xml", "-q")
+    assert done.code == 3
+    assert done.out.startswith("incomplete evidence: nothing.xml")
+    assert "(and 1 more)" in done.out
+
+
+def test_a_summary_that_cannot_be_written_hides_no_verdict(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("-test_a"))
+    done = flakegate("gate", report, "--summary", "r.xml/s.md")
+    assert done.code == 1
+    assert "BLOCKED" in done.out
+    assert "the summary could not be written" in done.err
+    green = write(folder, "green.xml", junit("test_a"))
+    assert flakegate("gate", green, "--summary", "r.xml/s.md").code == 0
+    assert flakegate("run", green, "--summary", "r.xml/s.md").code == 0
+    assert flakegate("run", green, "--summary", "r.xml/s.md", "--strict").code == 4
+    write(folder, "flakegate.yml", SMALLEST)
+    assert flakegate("plan", "--summary", "r.xml/s.md").code == 4

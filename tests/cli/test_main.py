@@ -100,11 +100,11 @@ def test_every_error_of_a_policy_at_once(flakegate: Caller, folder: Path) -> Non
         folder,
         "flakegate.yml",
         "version: 1\nrules:\n  - {id: a, to: quarantined, when: failure_rat > 20%}\n"
-        "  - {id: a, to: nowhere, when: failure_rate > 0.2}\ncooldown: 3d\n",
+        "  - {id: a, to: nowhere, when: failure_rate > 0.2}\ncolour: red\n",
     )
     done = flakegate("check")
     assert done.code == 2
-    for says in ("flakegate.yml:3:", "failure_rate", "flakegate.yml:4:", "20%", "cooldown"):
+    for says in ("flakegate.yml:3:", "failure_rate", "flakegate.yml:4:", "20%", "colour"):
         assert says in done.out
     for command in (("plan",), ("apply",), ("run",), ("gate", "r.xml"), ("list",)):
         again = flakegate(*command)
@@ -235,6 +235,18 @@ def test_an_event_that_nests_too_deep(flakegate: Caller, folder: Path) -> None:
     report = write(folder, "r.xml", junit("-test_a"))
     event = write(folder, "event.json", "[" * 200_000)
     assert flakegate("gate", report, GITHUB_EVENT_PATH=event).code == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(("arguments", "code"), [(("gate", "r.xml"), 1), (("--help",), 2)])
+def test_a_full_disk_under_the_output(folder: Path, arguments: tuple[str, ...], code: int) -> None:
+    write(folder, "r.xml", junit("-test_a"))
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*FLAKEGATE, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == code
+    assert "standard output cannot be written" in done.stderr
 
 
 def test_hostile_names_reach_no_output_unescaped(flakegate: Caller, folder: Path) -> None:
