@@ -44,10 +44,11 @@ def read(
 ) -> Evidence:
     """Reads every report that the arguments name, each once. Raises nothing for what it finds.
 
-    An argument is a file, a folder (all `*.xml` below it), or a glob (`**` for any folders, names
-    with a leading dot only where the glob has it); relative ones start at `folder`. settings: the
-    first whose `paths` match a report's path, as shown, says how it is read; base_dir holds for
-    the others. expect: globs, each of which must match the path of a report.
+    An argument is a file, a folder (all `*.xml` below it, in any case of letters), or a glob (`**`
+    for any folders, names with a leading dot only where the glob has it); relative ones start at
+    `folder`. settings: the first whose `paths` match a report's path, as shown, says how it is
+    read; base_dir holds for the others. expect: globs, each of which must match the path of a
+    report.
     """
     problems: list[Problem] = []
     files: dict[str, str] = {}  # the path as shown, by the real path
@@ -141,13 +142,13 @@ class _Search:
                 yield from self._below(found) if Path(found).is_dir() else [found]
 
     def _below(self, folder: str) -> Iterator[str]:
-        """Every `*.xml` file below a folder, hidden ones too."""
+        """Every `*.xml` file (or `*.XML`) below a folder, hidden ones too."""
         pending = [folder]
         while pending:
             for entry in self._entries(pending.pop(), frozenset()):
                 if _is_dir(entry):
                     pending.append(entry.path)
-                elif entry.name.endswith(".xml"):
+                elif entry.name.lower().endswith(".xml"):
                     yield entry.path
 
     def _walk(self, folder: str, parts: list[str]) -> Iterator[str]:

@@ -80,6 +80,11 @@ def test_arguments_name_reports(tree: Path, arguments: list[str], expected: list
     assert all(len(report.cases) == 1 for report in evidence.reports)
 
 
+def test_a_folder_is_searched_for_xml_in_any_case_of_letters(tmp_path: Path) -> None:
+    write(tmp_path, "r/A.XML", "r/b.Xml", "r/c.xmlx", "r/xml", "r/d.txt")
+    assert paths(read(tmp_path, "r")) == ["r/A.XML", "r/b.Xml"]
+
+
 def test_arguments_may_be_absolute(tree: Path) -> None:
     assert paths(read(tree / "b", str(tree / "b" / "d"), str(tree / "*.xml"))) == [
         (tree / "a.xml").as_posix(),
