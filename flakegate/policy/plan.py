@@ -190,6 +190,10 @@ class _Reader:
     def words(self, value: Any, key: str) -> str:
         if not isinstance(value, str):
             self.refuse(f"`{key}` is missing or is not a text")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.refuse(f"`{key}` holds half a character (a lone surrogate)")
         return value
 
     def perhaps(self, fields: dict[str, Any], key: str) -> str | None:

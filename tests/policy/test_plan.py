@@ -179,6 +179,15 @@ def test_every_part_of_a_transition_is_checked(key: str) -> None:
             parse(json.dumps(document), "plan.json")
 
 
+@pytest.mark.parametrize("part", ["acme/shop", "flakegate.yml", "noisy"])
+def test_half_a_character_is_refused(part: str) -> None:
+    assert part in SAVED
+    with pytest.raises(UsageError, match="holds half a character"):
+        parse(SAVED.replace(part, part + r"\ud800"), "plan.json")
+    whole = parse(SAVED.replace(part, part + r"\ud83d\ude00"), "plan.json")
+    assert "\U0001f600" in str(whole)
+
+
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(UsageError, match="time zone"):
         parse(SAVED.replace("00:00Z", "00:00"), "plan.json")
