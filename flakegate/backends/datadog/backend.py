@@ -27,7 +27,15 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 KEYS_TIP = "check DD_API_KEY and DD_APP_KEY, and that they belong to the site in DD_SITE"
-READ = {401: KEYS_TIP, 403: f"the application key needs test_optimization_read; or {KEYS_TIP}"}
+QUERY_TIP = (
+    "the search was refused: if the policy sets `backend.query`, check its syntax;"
+    " if not, please report this request as a bug of flakegate"
+)
+READ = {
+    400: QUERY_TIP,
+    401: KEYS_TIP,
+    403: f"the application key needs test_optimization_read; or {KEYS_TIP}",
+}
 WRITE = {401: KEYS_TIP, 403: f"the application key needs test_optimization_write; or {KEYS_TIP}"}
 
 

@@ -142,6 +142,15 @@ def test_what_is_left_out_is_said(fake: FakeDatadog) -> None:
         assert opened.warnings == ["1 of Datadog's tests left out: its flaky_state is 'muted'"]
 
 
+def test_a_search_that_is_refused_may_be_the_policys_fault(fake: FakeDatadog) -> None:
+    fake.script = deque([Reply(status=400, body=b'{"errors":["invalid query"]}')])
+    with Opened(fake, query="env:[ci") as opened, pytest.raises(BackendError) as raised:
+        opened.ids()
+    assert "400 Bad Request: invalid query" in raised.value.message
+    advice = "the search was refused: if the policy sets `backend.query`, check its syntax;"
+    assert (raised.value.tip or "").startswith(advice)
+
+
 def test_the_policys_query_narrows_the_search(fake: FakeDatadog) -> None:
     fake.tests = [flaky("a"), flaky("b", envs=["nightly"]), flaky("c", envs="ci")]
     with Opened(fake, query="env:ci OR env:prod") as opened:
