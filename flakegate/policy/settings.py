@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from flakegate.model import State
+from flakegate.policy.balance import unbalanced
 from flakegate.policy.document import Items, Node, Scalar, Source
 from flakegate.policy.evidence import Evidence
 from flakegate.policy.rules import BackendSettings, GateSettings, Limits, ReportSettings
@@ -12,7 +13,6 @@ from flakegate.policy.section import Section
 
 EXCUSING = ("quarantined", "disabled")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\\.', re.DOTALL)
 _WHOLE_SHARE = 100.0
 _LEAST_CONFIDENCE = 50.0
 _MAX_EXIT_CODE = 255
@@ -25,24 +25,11 @@ def backend(policy: Section) -> BackendSettings:
     scalar = section.scalar("query")
     if scalar is None:
         return BackendSettings(kind=kind)
-    fault = unbalanced(scalar.text)
-    if fault:
+    query = scalar.text.strip()
+    if fault := unbalanced(query):
         message = f"`backend.query` {fault}"
         section.source.error(message, scalar.start, scalar.end, "close what it opens")
-    return BackendSettings(kind=kind, query=scalar.text.strip())
-
-
-def unbalanced(query: str) -> str | None:
-    """What is left open in a search query, or closed without being open; None if nothing is."""
-    bare = _QUOTED.sub("", query)
-    if '"' in bare:
-        return "has a quote that is never closed"
-    depth = 0
-    for char in bare:
-        depth += (char == "(") - (char == ")")
-        if depth < 0:
-            return "has a `)` that closes nothing"
-    return "has a `(` that is never closed" if depth else None
+    return BackendSettings(kind=kind, query=query)
 
 
 def limits(policy: Section, kind: str | None) -> Limits:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from flakegate.errors import PolicyError, UsageError
+from flakegate.policy.balance import unbalanced
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from flakegate.model import State
 
 _REPOSITORY = re.compile(r"[^\s/\"\\:@]+\.[^\s/\"\\:@]+(/[^\s/\"\\]+)+")
-_PART = re.compile(r'\\.|"(?:[^"\\]|\\.)*"|["()\\]', re.DOTALL)
 
 
 def repository_id(repository: str) -> str:
@@ -39,8 +39,10 @@ def search_query(repository: str, states: Collection[State], more: str | None) -
     """
     wanted = " OR ".join(f"flaky_test_state:{state}" for state in sorted(states))
     parts = [f"@git.repository.id_v2:{quoted(repository)}", f"({wanted})"]
-    if more and more.strip():
-        parts.append(f"({_enclosed(more.strip())})")
+    if more and (narrower := more.strip()):
+        if fault := unbalanced(narrower):
+            raise PolicyError(f"backend.query {fault}: {narrower}")
+        parts.append(f"({narrower})")
     return " AND ".join(parts)
 
 
@@ -48,18 +50,3 @@ def quoted(value: str) -> str:
     """The value as a quoted text of the search syntax: no operator or wildcard in it acts."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _enclosed(query: str) -> str:
-    """The query, if parentheses around it enclose all of it."""
-    depth = 0
-    for part in _PART.findall(query):
-        if part in {'"', "\\"}:
-            what = "a quote that is never closed" if part == '"' else "a backslash at its end"
-            raise PolicyError(f"backend.query holds {what}: {query}")
-        depth += {"(": 1, ")": -1}.get(part, 0)
-        if depth < 0:
-            raise PolicyError(f"backend.query closes a parenthesis that it never opened: {query}")
-    if depth:
-        raise PolicyError(f"backend.query opens a parenthesis that it never closes: {query}")
-    return query
