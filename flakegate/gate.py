@@ -265,10 +265,10 @@ def _failures(
     elif known is None:
         decision, reason = BLOCKED, "unavailable"
         detail = "the backend could not be asked whether it is a flaky test"
-    elif (test := known.get(result.identity)) is None:
-        decision, reason, detail = BLOCKED, "not-flaky", "not known to be flaky"
     else:
-        decision, reason, detail = _excuse(test, exempt.get(test.id), settings, now)
+        test = known.get(result.identity)
+        exemption = exempt.get(test.id) if test else None
+        decision, reason, detail = excuse(test, exemption, settings, now)
     return [
         Failure(
             case=case,
@@ -283,10 +283,15 @@ def _failures(
     ]
 
 
-def _excuse(
-    test: FlakyTest, exemption: str | None, settings: GateSettings, now: float
+def excuse(
+    test: FlakyTest | None, exemption: str | None, settings: GateSettings, now: float
 ) -> tuple[str, str, str]:
-    """Decision, reason code and words for the failure of a test that is known to be flaky."""
+    """Decision, reason code and words for the failure of a test. test: None if it is not flaky.
+
+    exemption: why it is exempt, None if it is not. now: seconds since the epoch.
+    """
+    if test is None:
+        return BLOCKED, "not-flaky", "not known to be flaky"
     state, since = test.state, test.state_since
     if exemption is not None:
         return BLOCKED, "exempt", f"exempt by the policy: {exemption}"

@@ -147,3 +147,18 @@ class UpdateResult:
     test_id: str
     ok: bool | None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What is recorded of any test, flaky or not. Outages are left out.
+
+    runs: within 7 days, of those that the failure rate counts. failures: recorded runs of any
+    branch in which it failed, however long ago; failed_at (epoch seconds), failed_on (a branch):
+    the latest of them, None without any or where it is not known.
+    """
+
+    runs: int
+    failures: int
+    failed_at: float | None = None
+    failed_on: str | None = None

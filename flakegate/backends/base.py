@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from flakegate.model import FlakyTest, Identity, State, Transition, UpdateResult
+    from flakegate.model import FlakyTest, History, Identity, State, Transition, UpdateResult
 
     Progress = Callable[[int, int | None], None]
 
@@ -67,6 +67,10 @@ class Backend(Protocol):
 
     def recorded(self) -> dict[str, Identity]:
         """The tests by id that a person may name beside the flaky ones; empty if there are none."""
+        ...
+
+    def history(self, test_id: str) -> History | None:
+        """What is recorded of a test, flaky or not; None where nothing is."""
         ...
 
     def close(self) -> None:

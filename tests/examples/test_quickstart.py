@@ -20,7 +20,7 @@ import pytest
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 README = (QUICKSTART / "README.md").read_text(encoding="utf-8")
-JUDGE_TODAY, JUDGE_REGRESSION = re.findall(r"^```sh\n(.+)\n```$", README, re.MULTILINE)
+JUDGE_TODAY, JUDGE_REGRESSION, ASK_WHY = re.findall(r"^```sh\n(.+)\n```$", README, re.MULTILINE)
 THE_BUGS = dict(re.findall(r"^\| `(test_\w+)\.py::(test_\w+)` \|", README, re.MULTILINE))
 REGRESSION = ("tests.test_stock", "test_what_is_put_back_can_be_reserved_again")
 LEFT_BY_RUNNING = shutil.ignore_patterns(".*", "__pycache__", "summary.md")
@@ -116,6 +116,18 @@ def test_the_regression_blocks_and_nothing_else(played: Played) -> None:
         (*REGRESSION, "not-flaky")
     ]
     assert len(verdict["failures"]) > len(blocked)
+
+
+def test_why_a_flaky_test_is_not_quarantined(played: Played) -> None:
+    done = shell(ASK_WHY, played.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    missing = re.search(r"rule `noisy`: ([\d.]+ points) are missing", README)
+    assert missing
+    assert f"failure_rate > 15%: it is 10.5 %, {missing[1]} below 15 %" in done.stdout
+    assert done.stdout.strip() in (QUICKSTART.parents[1] / "docs/explain.md").read_text("utf-8")
+    for name in ("last_piece_is_sold", "is_put_back_can"):
+        lines = shell(f". ./today.env && flakegate explain {name}", played.folder).stdout
+        assert 8 < len(lines.splitlines()) <= 24
 
 
 def test_a_second_time_changes_nothing(played: Played) -> None:

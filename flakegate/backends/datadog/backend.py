@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from flakegate.backends.base import Progress
-    from flakegate.model import FlakyTest, Identity, State, Transition, UpdateResult
+    from flakegate.model import FlakyTest, History, Identity, State, Transition, UpdateResult
     from flakegate.transport import Transport
 
 PATH = "/api/v2/test/flaky-test-management/tests"
@@ -145,6 +145,11 @@ class Datadog:
     def recorded(self) -> dict[str, Identity]:
         """None: Datadog lists flaky tests only."""
         return {}
+
+    def history(self, test_id: str) -> History | None:
+        """None: Datadog lists flaky tests only."""
+        del test_id
+        return None
 
     def close(self) -> None:
         """Closes the kept connections."""

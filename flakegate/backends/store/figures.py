@@ -9,12 +9,15 @@ from sqlalchemy import case, distinct, func, select, true
 
 from flakegate.backends.store import bitmap
 from flakegate.backends.store.detection import WINDOW
-from flakegate.backends.store.schema import flaky, manifests, nonpass, runs, tests
+from flakegate.backends.store.schema import flaky, latest, manifests, nonpass, runs, tests
+from flakegate.model import History
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import ColumnElement, Connection
+
+    from flakegate.backends.store.schema import AnyRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +48,13 @@ class Week:
         self._ran = bitmap.Count(_manifests(connection, repository, now, counted))
         self._failed = _failures(connection, repository, now, counted)
 
+    def ran(self, number: int) -> int:
+        """In how many counted runs the test with this place in the bitmaps ran."""
+        return self._ran[number]
+
     def of(self, test: int, number: int) -> Figures:
         """test: its row; number: its place in the bitmaps."""
-        ran = self._ran[number]
+        ran = self.ran(number)
         failures, pipelines = self._failed.get(test, (0, 0))
         return Figures(
             runs=ran,
@@ -55,6 +62,24 @@ class Week:
             failure_rate=100 * failures / ran if ran else None,
             failed_pipelines=pipelines,
         )
+
+
+def history(connection: Connection, row: AnyRow, *, now: float, rate_from: str) -> History:
+    """What is recorded of one test (a row of `tests`), flaky or not."""
+    week = Week(connection, row.repository, now=now, rate_from=rate_from)
+    failures = (
+        select(func.count())
+        .select_from(nonpass)
+        .join(runs, runs.c.id == nonpass.c.run)
+        .where(nonpass.c.test == row.id, ~runs.c.infra)
+    )
+    last = connection.execute(select(latest).where(latest.c.test == row.id)).first()
+    return History(
+        runs=week.ran(row.number),
+        failures=connection.execute(failures).scalar_one(),
+        failed_at=last.at if last else None,
+        failed_on=last.branch if last else None,
+    )
 
 
 def suite_size(connection: Connection, repository: int | None, *, now: float) -> int:

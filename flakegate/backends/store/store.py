@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Progress
     from flakegate.backends.store.numbering import Places
     from flakegate.backends.store.schema import AnyRow
-    from flakegate.model import Transition
+    from flakegate.model import History, Transition
     from flakegate.record import RunRecord
 
 FIELDS = frozenset(
@@ -186,6 +186,17 @@ class Store:
                 select(tests).where(tests.c.repository == repository).order_by(tests.c.key)
             )
             return {row.key: _identity(row) for row in rows}
+
+    def history(self, test_id: str) -> History | None:
+        """What is recorded of a test, flaky or not; None where it was never recorded."""
+        with self.database.reading() as connection:
+            repository = repository_row(connection, self.repository)
+            row = connection.execute(
+                select(tests).where(tests.c.key == test_id, tests.c.repository == repository)
+            ).first()
+            if row is None:
+                return None
+            return figures.history(connection, row, now=self.now, rate_from=self.rate_from)
 
     def _rows(self, connection: Connection) -> Select[Unpack[tuple[Any, ...]]]:
         return (
