@@ -28,6 +28,17 @@ def identify(case: Case, base_dir: str) -> Identity:
     )
 
 
+def base_folder(path: str) -> str | None:
+    """A folder of the repository, always written the same: `./a//b/` is `a/b`, the root is "".
+
+    None if it is not a relative path, with `/`, that stays in the repository.
+    """
+    absolute = path.startswith("/") or path[1:2] == ":"
+    if absolute or "\\" in path or ".." in path.split("/") or not path.isprintable():
+        return None
+    return "/".join(part for part in path.strip().split("/") if part not in ("", "."))
+
+
 def refusal(case: Case) -> str | None:
     """Why a case cannot be told from others by its names, in words; None if it can.
 

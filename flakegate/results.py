@@ -31,7 +31,7 @@ _TEARDOWN = ('failed on teardown with "', "test teardown failure")
 _PLAIN_METHOD = re.compile(r"(?!\d)[\w$]+(?:\(\))?")
 _NESTED = re.compile(" > ")
 _DIGITS = re.compile(r"([0-9]+)")
-_SHARED = "several cases of the report have its names, and at least one of them failed"
+SHARED = "several cases of the report have its names, and at least one of them failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def _same_test(same: list[Result], writer: str | None) -> list[Result]:
             return [merged]
         if writer == "gradle" and (merged := _gradle(same)) is not None:
             return [merged]
-    return [replace(each, ambiguous=each.ambiguous or _SHARED) for each in same]
+    return [replace(each, ambiguous=each.ambiguous or SHARED) for each in same]
 
 
 def _call_and_teardown(same: list[Result], writer: str | None) -> Result | None:
@@ -167,7 +167,7 @@ def _declared(results: Iterable[Result]) -> list[Result]:
         elif len({each.report for each in same}) < len(same):
             # Declared are the files: what stands twice in one of them is still two things.
             failing = any(each.outcome.failing for each in same)
-            merged += [replace(each, ambiguous=_SHARED) for each in same] if failing else same
+            merged += [replace(each, ambiguous=SHARED) for each in same] if failing else same
         else:
             merged.append(_last(same))
     return merged

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from flakegate.results import SHARED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -25,10 +27,6 @@ _ABOUT_FAILURES = {
     "unavailable": (
         "Run the job again when the list of flaky tests can be read: without it nothing is excused."
     ),
-    "ambiguous": (
-        "Give tests that share a name names of their own, or, where the results are attempts of"
-        " one test, say so with `reports: [{paths: …, attempts: true}]` in the policy."
-    ),
     "exempt": "Fix what the policy exempts: a failure there is never excused.",
     "changed": "Fix what this change touches, or run the job again.",
     "change-unknown": "Let the job read the change, so that it can tell what was touched.",
@@ -39,6 +37,13 @@ _ABOUT_FAILURES = {
     "expired": "Fix or disable what has been quarantined for too long.",
     "too-young": "Run the job again: its quarantine is too new to excuse a failure.",
 }
+_ABOUT_SHARED_NAMES = (
+    "Give tests that share a name names of their own, or, where the results are attempts of"
+    " one test, say so with `reports: [{paths: …, attempts: true}]` in the policy."
+)
+_ABOUT_SURROUNDINGS = (
+    "Fix what failed around the tests (a hook, a collection, a whole file): it is no flaky test."
+)
 _ABOUT_EVIDENCE = {
     "no-report": (
         "See that the tests ran and where they write their reports, and quote the pattern so that"
@@ -165,8 +170,19 @@ def about_failures(failures: Iterable[Failure], *, keeps_history: bool) -> tuple
         steps.append(Step(text=f"Fix it, or run the job again{learns}."))
     if "active" in reasons:
         tests = [each.test for each in blocked if each.reason == "active" and each.test]
-        steps.append(_about_active(tests))
+        steps += [_about_active(tests), *map(_why_active, tests[:1])]
+    unclear = [each.detail for each in blocked if each.reason == "ambiguous"]
+    shared = [detail for detail in unclear if SHARED in detail]
+    steps += [Step(text=_ABOUT_SHARED_NAMES)] if shared else []
+    steps += [Step(text=_ABOUT_SURROUNDINGS)] if len(unclear) > len(shared) else []
     return tuple(steps) + _advice(_ABOUT_FAILURES, reasons)
+
+
+def _why_active(test: FlakyTest) -> Step:
+    command = f"flakegate explain {shlex.quote(_nameable(test))}"
+    return Step(
+        text="What keeps the policy from quarantining it, and by how much:", command=command
+    )
 
 
 def _about_active(tests: list[FlakyTest]) -> Step:

@@ -18,6 +18,7 @@ from flakegate.gate import Failure, Totals, Verdict
 from flakegate.junit import Case, Outcome, Problem
 from flakegate.model import FlakyTest, Identity, State, StateCause, Transition
 from flakegate.policy.plan import Plan, Skip, Unknown
+from flakegate.results import SHARED
 from flakegate.summary import Summary
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ SUMMARIES: dict[str, Summary] = {
                 case("adds an item", classname="Cart adds an item", suite="cart.test.js"),
                 "ambiguous",
                 None,
-                "2 results in reports/js.xml have this name",
+                f"it cannot be excused: {SHARED}",
             ),
         ),
     ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flakegate.backends.store.address import holds_password, sqlite_path
 from flakegate.errors import BackendError, PolicyError, UsageError
 from flakegate.policy.rules import Policy
 
@@ -77,6 +78,7 @@ def begin(policy_file: str | None, where: Where) -> Call:
     folder = _here()
     fixed = clock(env)
     path = policy_path(policy_file, folder)
+    store_location(where.store_url, env)  # said at once, not only when a test fails
     return Call(
         folder=folder,
         env=env,
@@ -108,9 +110,21 @@ def need_policy(call: Call) -> None:
 
 def policy_path(option: str | None, folder: Path) -> Path | None:
     """The policy file: as named, else the first of the usual places that has one."""
-    if option:
+    if option is not None:
+        if not option.strip():
+            raise UsageError("--policy names no file", tip="leave it out for the usual places")
         return folder / option
-    return next((folder / name for name in POLICY_FILES if (folder / name).is_file()), None)
+    # A broken link or a folder of that name is there, too: reading it will say what is wrong.
+    if found := next((name for name in POLICY_FILES if os.path.lexists(folder / name)), None):
+        return folder / found
+    for name in POLICY_FILES:
+        misspelt = f"{name.removesuffix('.yml')}.yaml"
+        if (folder / misspelt).exists():
+            raise UsageError(
+                f"{misspelt} is not read: the policy is called {name}",
+                tip=f"rename it, or name it with --policy {misspelt}",
+            )
+    return None
 
 
 def policy_bytes(path: Path, name: str) -> bytes:
@@ -143,6 +157,7 @@ def opened(
         api_url=call.where.api_url or call.env.get("FLAKEGATE_API_URL") or None,
         query=call.policy.backend.query,
         rate_from=call.policy.rate_from,
+        keep=call.policy.keep,
         repository=context.repository,
         pipeline=context.pipeline,
         now=call.now,
@@ -179,27 +194,21 @@ def opened_store(
 
 def store_location(option: str | None, env: Mapping[str, str]) -> str:
     """The store's URL: option, environment, default. A password in the option is refused."""
-    from urllib.parse import urlsplit
-
-    try:
-        has_password = bool(option and urlsplit(option).password)
-    except ValueError:
-        raise UsageError(
-            "--store is not a URL", tip="write it like sqlite:///folder/history.db"
-        ) from None
-    if has_password:
+    if option and holds_password(option):
         raise UsageError(
             "--store carries a password, which every process of this machine can read",
             tip="put the URL into the environment variable FLAKEGATE_STORE instead",
         )
-    return option or env.get("FLAKEGATE_STORE") or DEFAULT_STORE
+    url = option or env.get("FLAKEGATE_STORE") or DEFAULT_STORE
+    sqlite_path(url)  # raises for what is none
+    return url
 
 
 def _refuse_tracked(store_url: str) -> None:
     """A change could bring its own excuse in a store file of its own."""
     from flakegate.git import tracks
 
-    path = Path(store_url.removeprefix("sqlite:///"))
+    path = sqlite_path(store_url)
     tracked = tracks(path)
     if tracked is None:
         raise BackendError(

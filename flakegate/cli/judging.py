@@ -100,6 +100,7 @@ def _look_up(
             words = f"{backend.kind} {backend.place}"
             if not backend.matches_reports:
                 why = NOT_MATCHED.format(backend.kind)
+                warn(why)
                 return {}, {}, [_refused(each, why) for each in results], words
             known = backend.find(failing)
             if not known and backend.suite_size() == 0:

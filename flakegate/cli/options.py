@@ -49,10 +49,25 @@ repository = click.option(
     metavar="ID",
     help="For instance github.com/acme/shop.  [default: from the CI's environment, else git]",
 )
+
+
+def _base_dir(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """The same folder is always written the same: it is a part of a test's identity."""
+    from flakegate.identity import base_folder
+
+    folder = base_folder(given)
+    if folder is None:
+        raise click.BadParameter(
+            f"{given!a} is not a folder relative to the root of the repository, with / and no .."
+        )
+    return folder
+
+
 base_dir = click.option(
     "--base-dir",
     metavar="DIR",
     default="",
+    callback=_base_dir,
     help="Where the test runner was started, relative to the repository root.",
 )
 output_format = click.option(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 
+from flakegate.identity import base_folder
 from flakegate.model import State
 from flakegate.policy.balance import unbalanced
 from flakegate.policy.document import Items, Node, Scalar, Source
 from flakegate.policy.evidence import Evidence
-from flakegate.policy.rules import BackendSettings, GateSettings, Limits, ReportSettings
+from flakegate.policy.rules import (
+    DAY,
+    BackendSettings,
+    GateSettings,
+    Limits,
+    Policy,
+    ReportSettings,
+)
 from flakegate.policy.section import Section
 
 EXCUSING = ("quarantined", "disabled")
@@ -16,6 +24,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
 _WHOLE_SHARE = 100.0
 _LEAST_CONFIDENCE = 50.0
 _MAX_EXIT_CODE = 255
+LEAST_KEPT = 30 * DAY  # seconds
 
 
 def backend(policy: Section) -> BackendSettings:
@@ -133,31 +142,26 @@ def _report(source: Source, node: Node, number: int) -> ReportSettings | None:
     section.require("paths")
     paths = section.word("paths")
     base_dir = section.scalar("base_dir")
-    if base_dir is not None and not _is_inside(base_dir.text):
+    folder = None if base_dir is None else base_folder(base_dir.text)
+    if base_dir is not None and folder is None:
         hint = "write it relative to the root of the repository, with `/`, without `..`"
         section.wrong(base_dir, "base_dir", "a folder of the repository", hint)
     attempts = section.truth("attempts")
     if paths is None:
         return None
-    folder = None if base_dir is None else _folder(base_dir.text)
     return ReportSettings(paths=paths, base_dir=folder, attempts=attempts)
 
 
-def _is_inside(path: str) -> bool:
-    """A relative path that stays in the repository, written the same on every system."""
-    absolute = path.startswith("/") or path[1:2] == ":"
-    return not absolute and "\\" not in path and ".." not in path.split("/") and path.isprintable()
-
-
-def _folder(path: str) -> str:
-    """`./a//b/` as `a/b`, the root as the empty text."""
-    return "/".join(part for part in path.strip().split("/") if part not in ("", "."))
-
-
-def rate_from(policy: Section) -> str:
-    """`store.rate_from`: which runs the failure rate counts."""
-    section = policy.section("store", ("rate_from",))
-    return section.choice("rate_from", "default_branch", ("default_branch", "all"))
+def store(policy: Section) -> tuple[str, float]:
+    """`store`: which runs the failure rate counts (rate_from), and how long runs are kept."""
+    section = policy.section("store", ("keep", "rate_from"))
+    defaults = Policy()
+    keep = section.duration("keep", defaults.keep)
+    if keep < LEAST_KEPT and (scalar := section.scalar("keep")):
+        hint = "figures, rules and detection look back that far"
+        section.wrong(scalar, "keep", f"at least `{LEAST_KEPT / DAY:.0f}d`", hint)
+    rate_from = section.choice("rate_from", defaults.rate_from, ("default_branch", "all"))
+    return rate_from, keep
 
 
 def state_words(section: Section, key: str) -> list[Scalar]:

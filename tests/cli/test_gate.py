@@ -280,3 +280,54 @@ def test_a_summary_that_cannot_be_written_hides_no_verdict(flakegate: Caller, fo
     assert flakegate("run", green, "--summary", "r.xml/s.md", "--strict").code == 4
     write(folder, "flakegate.yml", SMALLEST)
     assert flakegate("plan", "--summary", "r.xml/s.md").code == 4
+
+
+def test_a_misspelt_policy_is_not_taken_for_none(flakegate: Caller, folder: Path) -> None:
+    report = write(folder, "r.xml", junit("test_a"))
+    write(folder, "flakegate.yaml", SMALLEST)
+    done = flakegate("gate", report)
+    assert done.code == 2
+    assert "the policy is called flakegate.yml" in done.err
+    assert flakegate("gate", report, "--policy", "flakegate.yaml").code == 0
+    assert flakegate("gate", report, "--policy", "").code == 2
+    (folder / "flakegate.yml").symlink_to("nowhere.yml")
+    assert flakegate("gate", report).code == 2
+
+
+@pytest.mark.parametrize("base_dir", [".", "./", "services/..", "/srv", "a\\b", "\udcff"])
+def test_a_base_dir_is_always_written_the_same(
+    flakegate: Caller, folder: Path, base_dir: str
+) -> None:
+    quarantine(flakegate, folder, "test_b")
+    report = write(folder, "r.xml", junit("-test_b"))
+    expected = 0 if base_dir.startswith(".") else 2
+    assert flakegate("gate", report, "--base-dir", base_dir, **CHANGE).code == expected
+
+
+@pytest.mark.parametrize("store", ["sqlite:///u:secret@host/x", "postgresql://u:secret@host/x"])
+def test_a_store_that_cannot_be_is_said_while_all_is_green(
+    flakegate: Caller, folder: Path, store: str
+) -> None:
+    report = write(folder, "r.xml", junit("test_a"))
+    for done in (
+        flakegate("gate", report, "--store", store),
+        flakegate("gate", report, FLAKEGATE_STORE=store),
+    ):
+        assert done.code == 2
+        assert "secret" not in done.out + done.err
+
+
+def test_local_calls_with_the_same_results_are_one_run(flakegate: Caller, folder: Path) -> None:
+    """Outside of a CI nothing numbers the runs: the results do, so that none excuses itself."""
+    write(folder, "flakegate.yml", SMALLEST)
+    main = {"FLAKEGATE_BRANCH": "main", "FLAKEGATE_DEFAULT_BRANCH": "main"}
+    report = write(folder, "r.xml", junit("-test_b", "test_a"))
+    green = write(folder, "green.xml", junit("test_a", "test_b"))
+    assert flakegate("record", report, FLAKEGATE_COMMIT="c1", **main).code == 0
+    assert flakegate("record", green, FLAKEGATE_COMMIT="c1", **main).code == 0
+    assert "active → quarantined" in flakegate("apply", **main).out
+    assert flakegate("gate", report, FLAKEGATE_COMMIT="c1", **main).code == 1
+    other = write(folder, "other.xml", junit("-test_b", "test_a", "test_c"))
+    done = flakegate("gate", other, FLAKEGATE_COMMIT="c1", **main)
+    assert done.code == 0
+    assert "holds no run" not in done.out

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, inspect, select
@@ -17,7 +16,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from flakegate.backends.store import schema
-from flakegate.errors import BackendError, UsageError
+from flakegate.backends.store.address import sqlite_path
+from flakegate.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +28,6 @@ PATIENCE = (
     10.0  # seconds to wait for another process; a transaction of ours takes a few milliseconds
 )
 
-_SCHEME = "sqlite:///"
 _AGAIN = "then run this again: what is recorded already is not recorded twice"
 _REBUILD = "restore it from the CI cache, or move it away and `flakegate collect` the shards again"
 # SQLite's words (sqlite3_errstr), ours, and what to do next. Python 3.10 does not give the codes.
@@ -140,20 +139,6 @@ def open_database(url: str, *, write: bool, patience: float = PATIENCE) -> Datab
             if _version(connection, place) is None:  # nobody was quicker
                 _create(connection)
     return database if write or version is not None else Database(place, None)
-
-
-def sqlite_path(url: str) -> Path:
-    """The path in such a URL. Raises UsageError, which never repeats what may hold a password."""
-    path = url.removeprefix(_SCHEME)
-    if path == url or not path or path == ":memory:" or "\0" in path or "?" in path:
-        scheme, separator, _ = url.partition("://")
-        named = f"a store at {scheme}://…" if separator and scheme.isprintable() else "this store"
-        raise UsageError(
-            f"{named} is not supported",
-            tip="write sqlite:///folder/history.db, or sqlite:////folder/history.db "
-            "for a path from the root",
-        )
-    return Path(path)
 
 
 def _begin(connection: Connection) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.backends.store.database import open_database, sqlite_path
+from flakegate.backends.store.address import sqlite_path
+from flakegate.backends.store.database import open_database
 from flakegate.backends.store.store import Store
 from flakegate.errors import BackendError, UsageError
 from flakegate.model import State
@@ -367,7 +368,7 @@ with store.database.writing() as connection:
     known = {}
     for number in range(2, 40):
         letters = {f"t{number}_{test}": "fp" if test == 0 else "p" for test in range(30)}
-        record_run(connection, run(number, **letters), pipeline=None, known=known)
+        record_run(connection, run(number, **letters), known=known)
     print("ready", flush=True)
     time.sleep(60)
 """
