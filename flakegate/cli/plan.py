@@ -9,8 +9,9 @@ import click
 from flakegate.cli import options
 from flakegate.cli.acting import make_plan
 from flakegate.cli.call import Where, begin, need_policy, opened
+from flakegate.cli.files import write_whole
 from flakegate.cli.telling import Output, plan_document, tell
-from flakegate.errors import ExitCode, UsageError
+from flakegate.errors import ExitCode
 from flakegate.policy.plan import dump
 from flakegate.summary import Summary
 from flakegate.version import VERSION
@@ -44,7 +45,7 @@ def command(
         plan = make_plan(call, context, backend)
         place = f"{backend.kind} {backend.place}"
     if out:
-        _save(dump(plan), Path(out))
+        write_whole(Path(out), dump(plan).encode(), "the plan")
     pending = detailed_exitcode and (plan.transitions or plan.held)
     code = ExitCode.PENDING if pending else ExitCode.PASSED
     summary = Summary(
@@ -60,10 +61,3 @@ def command(
     )
     told = tell(summary, plan_document(plan), output, call.env)
     return code if told else code or ExitCode.BACKEND
-
-
-def _save(text: str, path: Path) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write the plan {path}: {error.strerror}") from None

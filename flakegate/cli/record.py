@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import click
 
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin, opened_store
+from flakegate.cli.files import write_whole
 from flakegate.cli.judging import run_of
 from flakegate.cli.say import warn
 from flakegate.errors import EvidenceError, ExitCode, UsageError
@@ -89,23 +89,17 @@ def _need_whole(evidence: Evidence) -> None:
 
 
 def _write_shard(record: RunRecord, path: Path) -> str:
-    """Writes beside, then renames: a shard is whole or is not there. Never over another run's."""
-    data = encode_shard(record)
+    """Writes the shard, never over another run's, and says so in words."""
     try:
-        if path.exists():
-            if digest(decode_shard(path.read_bytes(), str(path))) == digest(record):
-                return f"nothing: {path} holds this run already"
-            raise UsageError(
-                f"{path} holds another run, and shards are immutable",
-                tip="give every job a file of its own, for instance with its run, attempt and job",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        held = path.read_bytes() if path.exists() else None
     except OSError as error:
-        raise UsageError(f"cannot write the shard {path}: {error.strerror}") from None
-    return f"{count(len(record.results), 'test')} into {path}"
+        raise UsageError(f"cannot read the shard {path}: {error.strerror}") from None
+    if held is None:
+        write_whole(path, encode_shard(record), "the shard")
+        return f"{count(len(record.results), 'test')} into {path}"
+    if digest(decode_shard(held, str(path))) == digest(record):
+        return f"nothing: {path} holds this run already"
+    raise UsageError(
+        f"{path} holds another run, and shards are immutable",
+        tip="give every job a file of its own, for instance with its run, attempt and job",
+    )
