@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from tests.conftest import Caller
 
 FLAKEGATE = (sys.executable, "-m", "flakegate")
+# What a parent ignores (`nohup`, `&` in a script) its children ignore, Python included.
+INTERRUPTIBLE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('flakegate', run_name='__main__', alter_sys=True)"
+)
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
@@ -164,7 +169,7 @@ def test_interrupted(folder: Path) -> None:
     with FakeDatadog(tests=[flaky("a", rate=50.0)], always=Reply(wait=30.0)) as fake:
         env = {**os.environ, **KEYS}
         process = subprocess.Popen(
-            [*FLAKEGATE, "plan", "--api-url", fake.url],
+            [sys.executable, "-c", INTERRUPTIBLE, "plan", "--api-url", fake.url],
             env=env,
             stderr=subprocess.PIPE,
             text=True,
