@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from flakegate.attribution import Made
 from flakegate.errors import BackendError
 from flakegate.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from flakegate.model import Transition, UpdateResult
@@ -128,6 +129,31 @@ class Journal:
                     if change.rule is not None and change.to_state in TAKES_OUT
                 }
         return sum(len(tests) for tests in moves.values())
+
+    def made(self, tests: Collection[str]) -> list[Made]:
+        """The changes of these tests (ids) that were made, or may have been, oldest first.
+
+        Of this backend and repository, by the time of the intent.
+        """
+        wanted = frozenset(tests)
+        found: dict[tuple[str, str], Made] = {}
+        for event in self.events():
+            if (event.backend, event.repository) != (self.backend, self.repository):
+                continue
+            for each in event.results:
+                if each.outcome == "failed":
+                    found.pop((event.batch, each.test), None)
+            for change in event.changes:
+                if change.test in wanted:
+                    found[event.batch, change.test] = Made(
+                        test_id=change.test,
+                        to_state=change.to_state,
+                        at=event.time.timestamp(),
+                        rule=change.rule,
+                        actor=change.actor,
+                        reason=change.reason,
+                    )
+        return list(found.values())
 
     def events(self) -> Iterator[Event]:
         """Every whole line, oldest first; none where there is no file."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tests import fake_search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -127,6 +127,11 @@ def flaky(
     }
 
 
+def changed(state: str, *, at: float, policy: str) -> dict[str, object]:
+    """One entry of a test's history. at: seconds since the epoch."""
+    return {"status": state, "timestamp": at * 1000, "commit_sha": "", "policy_id": policy}
+
+
 @dataclass(slots=True, kw_only=True)
 class FakeDatadog:
     """The service; a context manager. Everything a test may set or read is a field.
@@ -134,7 +139,7 @@ class FakeDatadog:
     script: what to answer to the next requests, one each; None: behave. always: what to answer when
     the script is empty. page_cap: most tests a page, whatever was asked. trailing_page: the last
     page still has a cursor, to an empty one. refuse: error by test id. forget: ids that are changed
-    but not mentioned in the answer.
+    but not mentioned in the answer. clock: seconds since the epoch, when a state is changed.
     """
 
     tests: list[dict[str, Any]] = field(default_factory=list)
@@ -149,6 +154,7 @@ class FakeDatadog:
     trailing_page: bool = False
     refuse: dict[str, str] = field(default_factory=dict)
     forget: set[str] = field(default_factory=set)
+    clock: Callable[[], float] = time.time
     requests: list[Request] = field(default_factory=list)
     _server: _Server | None = None
 
@@ -230,8 +236,11 @@ class FakeDatadog:
         )
         end = start + min(page["limit"], self.page_cap)
         more = end < len(found) or (self.trailing_page and start < len(found))
+        data = found[start:end]
+        if not attributes.get("filter", {}).get("include_history"):
+            data = [_without_history(test) for test in data]
         answer = {
-            "data": found[start:end],
+            "data": data,
             "meta": {"pagination": {"next_page": _cursor(end, query, sort) if more else None}},
         }
         return _json(200, answer)
@@ -245,7 +254,10 @@ class FakeDatadog:
             if problem:
                 results.append({"id": test_id, "success": False, "error": problem})
                 continue
-            by_id[test_id]["attributes"]["flaky_state"] = change["new_state"]
+            seen = by_id[test_id]["attributes"]
+            seen["flaky_state"] = change["new_state"]
+            entry = changed(change["new_state"], at=self.clock(), policy="ftm_policy.manual")
+            seen["history"] = [entry, *seen.get("history", [])]
             if test_id not in self.forget:
                 results.append({"id": test_id, "success": True})
         has_errors = not all(result["success"] for result in results)
@@ -336,6 +348,11 @@ def _sort_key(test: dict[str, Any], by: str) -> tuple[bool, Any]:
         "pipelines_duration_lost": pipelines.get("total_lost_time_ms"),
     }[by]
     return value is None, 0 if value is None else value
+
+
+def _without_history(test: dict[str, Any]) -> dict[str, Any]:
+    seen = {key: value for key, value in test["attributes"].items() if key != "history"}
+    return {**test, "attributes": seen}
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -248,3 +248,20 @@ def test_an_intent_is_on_disk_when_it_returns(path: Path) -> None:
     writer.join()
     assert writer.exitcode == -signal.SIGKILL
     assert journal_at(path).recent(0) == 1
+
+
+def test_made_is_what_was_or_may_have_been_changed_here(path: Path) -> None:
+    journal = journal_at(path)
+    batch = journal.intent([move("a"), move("b"), move("c"), move("d")])
+    journal.result(batch, did(a=True, b=False, c=None))
+    other = replace(journal_at(path, NOW + DAY), repository="github.com/acme/other")
+    other.intent([move("a", State.FIXED)])
+    journal_at(path, NOW + DAY).intent([replace(move("b", State.FIXED), rule=None, actor="dana")])
+    found = journal.made(["a", "b", "c", "x"])
+    assert [(each.test_id, each.to_state.value, each.at, each.rule) for each in found] == [
+        ("a", "quarantined", NOW, "noisy"),
+        ("c", "quarantined", NOW, "noisy"),
+        ("b", "fixed", NOW + DAY, None),
+    ]
+    assert found[2].actor == "dana"
+    assert journal.made([]) == []

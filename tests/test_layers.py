@@ -23,6 +23,7 @@ PURE = (
     "flakegate.identity",
     "flakegate.results",
     "flakegate.record",
+    "flakegate.attribution",
     "flakegate.backends.store.bitmap",
     "flakegate.backends.store.detection",
     "flakegate.gate",

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from flakegate.model import FlakyTest, History, Identity, State, Transition, UpdateResult
+    from flakegate.model import (
+        FlakyTest,
+        History,
+        Identity,
+        State,
+        StateCause,
+        Transition,
+        UpdateResult,
+    )
 
     Progress = Callable[[int, int | None], None]
 
@@ -52,6 +60,14 @@ class Backend(Protocol):
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
         """Carries out one batch of at most `batch_size` changes; one result for each."""
+        ...
+
+    def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
+        """By id, who or what last changed the state of these tests, which `search` returned.
+
+        Only what `search` could not tell: it costs requests. Absent: not known. A change that looks
+        manual may be our own, which only the journal knows.
+        """
         ...
 
     def suite_size(self) -> int | None:

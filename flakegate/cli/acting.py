@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakegate.apply import Applied, apply
+from flakegate.attribution import attributed
 from flakegate.errors import ExitCode
 from flakegate.model import State
-from flakegate.policy.decide import decide
+from flakegate.policy.decide import decide, matched
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flakegate.attribution import Made
     from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
@@ -21,12 +25,30 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 
 
-def read_tests(backend: Backend) -> list[FlakyTest]:
-    """Every flaky test of the repository. Raises BackendError."""
+def read_tests(call: Call, context: CIContext, backend: Backend) -> list[FlakyTest]:
+    """Every flaky test of the repository. Raises BackendError.
+
+    Those that a rule is about to move carry the cause of their state, as far as anybody knows it.
+    """
     from flakegate.cli.progress import progress
 
     with progress("reading flaky tests") as tell:
-        return backend.search(frozenset(State), tell)
+        tests = backend.search(frozenset(State), tell)
+        asked = [test for test in _about_to_move(call, tests) if test.cause is None]
+        told = backend.last_changes(asked)
+    if not asked:
+        return tests
+    ours: dict[str, list[Made]] = defaultdict(list)
+    for made in call.journal(backend, context).made([test.id for test in asked]):
+        ours[made.test_id].append(made)
+    causes = {test.id: attributed(told.get(test.id), test.state, ours[test.id]) for test in asked}
+    return [replace(test, cause=causes.get(test.id, test.cause)) for test in tests]
+
+
+def _about_to_move(call: Call, tests: Sequence[FlakyTest]) -> Sequence[FlakyTest]:
+    """The tests whose last change matters to the policy."""
+    holds = call.policy.cooldown or call.policy.respect_manual
+    return matched(call.policy, tests, call.now) if holds else ()
 
 
 def make_plan(
@@ -39,7 +61,7 @@ def make_plan(
     since = call.now - DAY
     logged = backend.recent_changes(since)
     recent = call.journal(backend, context).recent(since) if logged is None else logged
-    tests = read_tests(backend) if tests is None else tests
+    tests = read_tests(call, context, backend) if tests is None else tests
     return decide(
         call.policy,
         tests,

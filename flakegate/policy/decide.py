@@ -133,6 +133,12 @@ def consider(policy: Policy, test: FlakyTest, now: float) -> Considered:
     return _considering(policy, now, Counter())(test)
 
 
+def matched(policy: Policy, tests: Iterable[FlakyTest], now: float) -> list[FlakyTest]:
+    """The tests that a rule would move, holds and limits aside: whose last change matters."""
+    considered = map(_considering(policy, now, Counter()), tests)
+    return [each.test for each in considered if each.match and each.exempt is None]
+
+
 def decide(  # noqa: PLR0913 - the facts that a plan rests on, each named by the caller
     policy: Policy,
     tests: Sequence[FlakyTest],

@@ -47,9 +47,7 @@ def regression(test: FlakyTest) -> Hold | None:
     if len(commits) < REGRESSION:
         return None
     names = ", ".join(commit[:7] for commit in commits)
-    detail = (
-        f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
-    )
+    detail = f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
     return Hold(code="broken", detail=f"{detail} branch ({names})")
 
 

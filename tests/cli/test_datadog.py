@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.reports import SMALLEST, junit, write
-from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, Reply, flaky
+from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, Reply, changed, flaky
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,8 @@ DEFAULT_BRANCH = {
     "GITHUB_JOB": "policy",
 }
 
+NOON = 1_795_176_000.0  # what FLAKEGATE_TIME says
+
 
 @pytest.fixture
 def datadog(folder: Path) -> Iterator[FakeDatadog]:
@@ -39,7 +41,7 @@ def datadog(folder: Path) -> Iterator[FakeDatadog]:
         for state in ("quarantined", "disabled", "fixed")
     ]
     tests += [flaky("new-state", state="on_hold", rate=90.0)]
-    with FakeDatadog(tests=tests, page_cap=7) as fake:
+    with FakeDatadog(tests=tests, page_cap=7, clock=lambda: NOON) as fake:
         yield fake
 
 
@@ -255,3 +257,49 @@ def test_datadog_without_keys(flakegate: Caller, folder: Path) -> None:
     done = flakegate("plan", "--backend", "datadog")
     assert done.code == 4
     assert "DD_API_KEY and DD_APP_KEY are not set" in done.err
+
+
+BOTH = """\
+version: 1
+rules:
+  - {id: noisy, to: quarantined, when: failure_rate > 20%}
+  - {id: back, from: quarantined, to: active, when: failure_rate < 5%}
+"""
+
+
+def test_a_persons_change_is_left_alone_and_our_own_is_not(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    write(folder, "flakegate.yml", BOTH)
+    by_hand = [changed("active", at=datadog.clock() - 86_400, policy="ftm_policy.manual")]
+    datadog.tests = [flaky("ours", rate=50.0), flaky("dana", rate=50.0, history=by_hand)]
+    first = json.loads(call("apply", "--format", "json", **DEFAULT_BRANCH).out)["plan"]
+    assert [each["test_id"] for each in first["transitions"]] == ["ours"]
+    assert [(each["test_id"], each["reason"]) for each in first["skipped"]] == [("dana", "manual")]
+    assert "somebody in Datadog" in first["skipped"][0]["detail"]
+    for test in datadog.tests:
+        test["attributes"]["test_stats"]["failure_rate_pct"] = 1.0
+    again = json.loads(call("plan", "--format", "json").out)
+    assert [(each["test_id"], each["to"]) for each in again["transitions"]] == [("ours", "active")]
+    (folder / ".flakegate/journal.jsonl").unlink()
+    forgot = json.loads(call("plan", "--format", "json").out)
+    assert [(each["test_id"], each["reason"]) for each in forgot["skipped"]] == [("ours", "manual")]
+    write(folder, "flakegate.yml", BOTH + "respect_manual: 0\n")
+    assert len(json.loads(call("plan", "--format", "json").out)["transitions"]) == 1
+
+
+def test_histories_are_asked_of_the_tests_about_to_change_only(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    call("plan")
+    asked = [
+        request.attributes["filter"]["query"]
+        for request in datadog.requests
+        if request.attributes["filter"]["include_history"]
+    ]
+    assert len(asked) == 1
+    assert asked[0].count("fingerprint_fqn:") == len(WANTED)
+    datadog.requests.clear()
+    write(folder, "flakegate.yml", SMALLEST + "respect_manual: 0\n")
+    call("plan")
+    assert not any(each.attributes["filter"]["include_history"] for each in datadog.requests)

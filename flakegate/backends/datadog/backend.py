@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flakegate.backends.datadog import wire
-from flakegate.backends.datadog.query import repository_id, search_query
+from flakegate.backends.datadog.query import id_queries, repository_id, search_query
 from flakegate.errors import BackendError, NothingChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from flakegate.backends.base import Progress
-    from flakegate.model import FlakyTest, History, Identity, State, Transition, UpdateResult
+    from flakegate.model import (
+        FlakyTest,
+        History,
+        Identity,
+        State,
+        StateCause,
+        Transition,
+        UpdateResult,
+    )
     from flakegate.transport import Transport
 
 PATH = "/api/v2/test/flaky-test-management/tests"
@@ -80,7 +88,7 @@ class Datadog:
         query = search_query(self._repository, states, self._query)
         found: dict[str, FlakyTest] = {}
         left_out: list[str] = []
-        for page in self._pages(query):
+        for page in self._pages(query, history=False):
             # The list moves while it is read: of a test met twice, the later reading counts.
             found |= {test.id: test for test in page.tests}
             left_out += page.left_out
@@ -91,14 +99,15 @@ class Datadog:
         self._ours |= found.keys()
         return [found[test_id] for test_id in sorted(found)]
 
-    def _pages(self, query: str) -> Iterator[wire.Page]:
+    def _pages(self, query: str, *, history: bool) -> Iterator[wire.Page]:
         """Page after page; a short one is not the last: only no cursor or an empty one is."""
         request = f"POST {self.place}{PATH}"
         cursor: str | None = None
         seen: set[str] = set()
         while True:
-            body = wire.encode_search(query, limit=PAGE_SIZE, cursor=cursor)
-            page = wire.decode_page(self._transport.send("POST", PATH, body, tips=READ), request)
+            body = wire.encode_search(query, limit=PAGE_SIZE, cursor=cursor, history=history)
+            answer = self._transport.send("POST", PATH, body, tips=READ)
+            page = wire.decode_page(answer, request, history=history)
             yield page
             cursor = page.next_cursor
             if cursor is None or page.size == 0:
@@ -132,6 +141,17 @@ class Datadog:
             )
         answer = self._transport.send("PATCH", PATH, wire.encode_update(changes), tips=WRITE)
         return wire.decode_update(answer, changes, f"PATCH {self.place}{PATH}")
+
+    def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
+        """The newest entry of these tests' histories; see `wire.decode_page`."""
+        queries = id_queries(self._repository, [test.id for test in tests])
+        found = (
+            test
+            for query in queries
+            for page in self._pages(query, history=True)
+            for test in page.tests
+        )
+        return {test.id: test.cause for test in found if test.cause is not None}
 
     def suite_size(self) -> int | None:
         """Datadog lists flaky tests only."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flakegate.model import State
 
 _REPOSITORY = re.compile(r"[^\s/\"\\:@]+\.[^\s/\"\\:@]+(/[^\s/\"\\]+)+")
+_LONGEST = 4_000  # characters of ids in one search
 
 
 def repository_id(repository: str) -> str:
@@ -44,6 +45,28 @@ def search_query(repository: str, states: Collection[State], more: str | None) -
             raise PolicyError(f"backend.query {fault}: {narrower}")
         parts.append(f"({narrower})")
     return " AND ".join(parts)
+
+
+def id_queries(repository: str, ids: Collection[str]) -> list[str]:
+    """As few searches as it takes for the tests with these ids, none of them too long to send.
+
+    repository: an id as above.
+    """
+    queries: list[str] = []
+    part: list[str] = []
+    length = 0
+    for each in sorted(ids):
+        term = f"fingerprint_fqn:{quoted(each)}"
+        if part and length + len(term) > _LONGEST:
+            queries.append(_by_id(repository, part))
+            part, length = [], 0
+        part.append(term)
+        length += len(term)
+    return [*queries, _by_id(repository, part)] if part else queries
+
+
+def _by_id(repository: str, terms: list[str]) -> str:
+    return f"@git.repository.id_v2:{quoted(repository)} AND ({' OR '.join(terms)})"
 
 
 def quoted(value: str) -> str:

@@ -6,18 +6,20 @@ that cannot be read is left out and named, because nothing may be decided on a m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from flakegate.errors import BackendError
-from flakegate.model import FlakyTest, State, UpdateResult
+from flakegate.model import DATADOG, FlakyTest, State, StateCause, UpdateResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flakegate.model import Transition
+
+SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, is not told
 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.
 _MILLISECONDS_FROM = 1e11
@@ -40,6 +42,12 @@ class _RunMetadata(msgspec.Struct):
     source_file: str | None = None
 
 
+class _Change(msgspec.Struct):
+    timestamp: float | None = None
+    status: str | None = None
+    policy_id: str | None = None
+
+
 class _Attributes(msgspec.Struct):
     name: str | None = None
     suite: str | None = None
@@ -58,6 +66,8 @@ class _Attributes(msgspec.Struct):
     pipeline_stats: _PipelineStats | None = None
     test_stats: _TestStats | None = None
     test_run_metadata: _RunMetadata | None = None
+    # Read apart: an odd history makes the last change unknown, and not the test.
+    history: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Test(msgspec.Struct):
@@ -105,6 +115,7 @@ class _UpdateAnswer(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _TEST = msgspec.json.Decoder(_Test)
+_HISTORY = msgspec.json.Decoder(list[_Change] | None)
 _UPDATE_ANSWER = msgspec.json.Decoder(_UpdateAnswer)
 
 
@@ -122,13 +133,16 @@ class Page:
     left_out: tuple[str, ...]
 
 
-def encode_search(query: str, *, limit: int, cursor: str | None) -> bytes:
-    """The body of a search. limit: tests a page, 2 to 999; without it Datadog answers 400."""
+def encode_search(query: str, *, limit: int, cursor: str | None, history: bool = False) -> bytes:
+    """The body of a search. limit: tests a page, 2 to 999; without it Datadog answers 400.
+
+    history: ask for the changes of each test's state, too.
+    """
     page: dict[str, object] = {"limit": limit}
     if cursor is not None:
         page["cursor"] = cursor
     attributes = {
-        "filter": {"query": query, "include_history": False},
+        "filter": {"query": query, "include_history": history},
         "page": page,
         "sort": "fqn",
     }
@@ -145,8 +159,12 @@ def encode_update(changes: Sequence[Transition]) -> bytes:
     )
 
 
-def decode_page(body: bytes, request: str) -> Page:
-    """A page of a search. request: names it in the BackendError for an answer that is not one."""
+def decode_page(body: bytes, request: str, *, history: bool = False) -> Page:
+    """A page of a search. request: names it in the BackendError for an answer that is not one.
+
+    history: it was asked for, so that the tests carry the cause of their state where it is known.
+    An active test without history is as it was found.
+    """
     try:
         answer = _ANSWER.decode(body)
         raw = answer.data or []
@@ -160,7 +178,9 @@ def decode_page(body: bytes, request: str) -> Page:
         if state is None:
             left_out.append(f"its flaky_state is {test.attributes.flaky_state!r}")
         else:
-            tests.append(_flaky_test(test.id, state, test.attributes))
+            read = _flaky_test(test.id, state, test.attributes)
+            cause = _cause(state, test.attributes) if history else None
+            tests.append(replace(read, cause=cause))
     pagination = meta.pagination if meta else None
     return Page(
         tests=tuple(tests),
@@ -263,6 +283,32 @@ def _flaky_test(test_id: str, state: State, seen: _Attributes) -> FlakyTest:
         duration=_seconds(run.duration_ms),
         impact_score=seen.impact_score,
         impact_level=seen.impact_level or None,
+    )
+
+
+def _cause(state: State, seen: _Attributes) -> StateCause | None:
+    """By the newest entry of the history: when the state was last changed, and by whom.
+
+    A single entry that says `active` is of the day the test was found, if nobody made it by hand.
+    """
+    try:
+        history = _HISTORY.decode(seen.history) or ()
+    except msgspec.DecodeError:
+        return None
+    if not history and state is State.ACTIVE:
+        return StateCause(at=_time(seen.first_flaked_ts) or 0.0, actor=DATADOG, first=True)
+    changes = [(at, each) for each in history if (at := _time(each.timestamp)) is not None]
+    if not changes:
+        return None
+    at, newest = max(changes, key=lambda change: change[0])
+    if newest.status not in (None, state.value):
+        return StateCause(at=at)  # it does not tell of the change to this state yet
+    policy = newest.policy_id or ""
+    if policy == "ftm_policy.manual":
+        return StateCause(at=at, actor=SOMEBODY)
+    first = len(changes) == 1 and newest.status == state.value == State.ACTIVE.value
+    return StateCause(
+        at=at, actor=DATADOG if policy.startswith("ftm_policy.") else None, first=first
     )
 
 

@@ -22,7 +22,7 @@ from flakegate.backends.store.recording import (
 from flakegate.backends.store.schema import flaky, latest, tests
 from flakegate.errors import BackendError
 from flakegate.identity import test_id
-from flakegate.model import FlakyTest, Identity, State, UpdateResult
+from flakegate.model import FlakyTest, Identity, State, StateCause, UpdateResult
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -165,6 +165,11 @@ class Store:
             if progress is not None:
                 progress(len(fates), len(order))
         return Recorded(runs=tuple(fates[i] for i in range(len(records))))
+
+    def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
+        """Nothing more: the log told `search`."""
+        del tests
+        return {}
 
     def suite_size(self) -> int:
         """How many tests ran on the default branch within 7 days; if none, how many are known."""

@@ -12,7 +12,15 @@ from flakegate.backends.datadog.backend import FIELDS, PAGE_SIZE, Datadog
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
 from flakegate.model import FlakyTest, Identity, State, Transition
 from flakegate.transport import Timer, Transport
-from tests.fake_datadog import KEYS, REPOSITORY, FakeDatadog, Reply, flaky, rate_limited
+from tests.fake_datadog import (
+    KEYS,
+    REPOSITORY,
+    FakeDatadog,
+    Reply,
+    changed,
+    flaky,
+    rate_limited,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,3 +290,20 @@ def test_the_fake_refuses_what_the_reference_does_not_allow(fake: FakeDatadog) -
         for body, problem in rows.items():
             with pytest.raises(NothingChangedError, match=problem):
                 opened.transport.send("POST", "/api/v2/test/flaky-test-management/tests", body)
+
+
+def test_histories_are_asked_for_by_id_in_searches_of_bounded_length(fake: FakeDatadog) -> None:
+    names = [f"{number:0>40}" for number in range(200)] + ['odd " OR id']
+    history = [changed("active", at=1e9, policy="ftm_policy.manual")]
+    fake.tests = [flaky(name, history=history) for name in [*names, "other"]]
+    fake.elsewhere = {names[0]: "github.com/acme/other"}
+    with Opened(fake) as opened:
+        tests = [test for test in opened.datadog.search(tuple(State)) if test.id != "other"]
+        fake.requests.clear()
+        found = opened.datadog.last_changes(tests)
+        assert opened.datadog.last_changes([]) == {}
+    assert found.keys() == set(names[1:])
+    assert {cause.by_person for cause in found.values()} == {True}
+    queries = [request.attributes["filter"]["query"] for request in fake.requests]
+    assert len(queries) == 3
+    assert max(map(len, queries)) < 5_000

@@ -16,8 +16,8 @@ from flakegate.backends.datadog.wire import (
     encode_update,
 )
 from flakegate.errors import BackendError
-from flakegate.model import FlakyTest, State, Transition, UpdateResult
-from tests.fake_datadog import SEARCH, UPDATE, flaky, mismatches
+from flakegate.model import FlakyTest, State, StateCause, Transition, UpdateResult
+from tests.fake_datadog import SEARCH, UPDATE, changed, flaky, mismatches
 
 REQUEST = "POST https://api.datadoghq.com/x"
 
@@ -213,9 +213,67 @@ def test_any_attributes_are_read_or_left_out(attributes: dict[str, object]) -> N
     assert len(found.tests) + len(found.left_out) == 2
 
 
-@given(st.text(), st.integers(2, 999), st.none() | st.text())
-def test_searches_are_as_the_reference_says(query: str, limit: int, cursor: str | None) -> None:
-    body = json.loads(encode_search(query, limit=limit, cursor=cursor))
+THEN, DAY = 1_700_000_000.0, 86_400.0
+MANUAL, AUTO = "ftm_policy.manual", "ftm_policy.quarantine.failure_rate"
+
+
+@pytest.mark.parametrize(
+    ("state", "history", "cause"),
+    [
+        ("active", None, StateCause(at=THEN, actor="datadog", first=True)),
+        ("active", [], StateCause(at=THEN, actor="datadog", first=True)),
+        ("quarantined", [], None),
+        (
+            "active",
+            [changed("active", at=THEN + 2 * DAY, policy="unknown")],
+            StateCause(at=THEN + 2 * DAY, first=True),
+        ),
+        (
+            "active",
+            [changed("active", at=THEN + 2 * DAY, policy=MANUAL)],
+            StateCause(at=THEN + 2 * DAY, actor="somebody in Datadog"),
+        ),
+        (
+            "active",
+            [
+                changed("active", at=THEN + 3 * DAY, policy="unknown"),
+                changed("quarantined", at=THEN + 2 * DAY, policy=MANUAL),
+            ],
+            StateCause(at=THEN + 3 * DAY),
+        ),
+        (
+            "quarantined",
+            [
+                changed("active", at=THEN + 3 * DAY, policy=MANUAL),
+                changed("quarantined", at=THEN + 4 * DAY, policy=AUTO),
+            ],
+            StateCause(at=THEN + 4 * DAY, actor="datadog"),
+        ),
+        (
+            "active",
+            [changed("quarantined", at=THEN + 2 * DAY, policy=MANUAL)],
+            StateCause(at=THEN + 2 * DAY),
+        ),
+        ("quarantined", [{"status": "quarantined", "policy_id": MANUAL}], None),
+        ("active", {"odd": True}, None),
+        ("active", [7], None),
+    ],
+)
+def test_the_newest_entry_of_a_history_tells_who_changed_the_state(
+    state: str, history: object, cause: StateCause | None
+) -> None:
+    test = flaky("t1", state=state, first_flaked_ts=THEN, history=history)
+    [asked] = decode_page(page(test), REQUEST, history=True).tests
+    assert asked.cause == cause
+    assert only(test).cause is None
+
+
+@given(st.text(), st.integers(2, 999), st.none() | st.text(), st.booleans())
+def test_searches_are_as_the_reference_says(
+    query: str, limit: int, cursor: str | None, history: bool
+) -> None:
+    body = json.loads(encode_search(query, limit=limit, cursor=cursor, history=history))
+    assert body["data"]["attributes"]["filter"]["include_history"] is history
     assert list(mismatches(body, SEARCH, "body")) == []
     assert body["data"]["attributes"]["filter"]["query"] == query
     assert body["data"]["attributes"]["page"].get("cursor") == cursor
