@@ -43,8 +43,8 @@ def command(
 ) -> int:
     """Fold shards into the store. PATH is a shard, or a folder (all *.json.gz below it).
 
-    In any order, any number of times: a run that is known changes nothing. A shard that cannot be
-    used is named, the others are folded in, and the exit code is 3.
+    Any number of times: a run that is known changes nothing. A shard that cannot be used is named,
+    the others are folded in, and the exit code is 3.
     """
     call = begin(policy_file, where)
     records, broken = _read(_files(paths))
