@@ -281,8 +281,8 @@ def tell(reports: Sequence[bytes]) -> None:
 def today(run: Run) -> dict[str, str]:
     """What tells flakegate where and when it is, on any machine and in any year.
 
-    FLAKEGATE_PULL_REQUEST is left out: where no CI says whose pull request it is, it may be a
-    fork's, and then `apply` refuses to act. In a real pipeline another job applies.
+    FLAKEGATE_PULL_REQUEST is left out: the branch says enough here. In a real pipeline the CI says
+    whose pull request it is, and another job applies.
     """
     return {
         "FLAKEGATE_TIME": (run.at + timedelta(minutes=12)).isoformat(),
