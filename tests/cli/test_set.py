@@ -76,6 +76,7 @@ def test_what_needs_no_change_is_said(flakegate: Caller, folder: Path) -> None:
 def test_select_all_names_each_once_and_tells_of_every_wrong_one() -> None:
     names = {"1": "a.b", "2": "a.bc", "3": "A.D"}
     assert select_all(["a.b", "1", "d", "bc"], names) == ("1", "3", "2")
+    assert select_all(["b"], names) == ("1",), "a whole name, not the beginning of one"
     with pytest.raises(UsageError) as error:
         select_all(["a", *(f"x{n}" for n in range(20)), "a.b"], names)
     assert error.value.message.startswith("3 tests match 'a'\n  1  a.b\n")
