@@ -25,7 +25,7 @@ PROBLEMS = (
     *("no-report", "stale", "empty", "truncated", "not-junit", "suite-error", "missing-failures"),
     *("too-few-tests", "killed", "exit-code", "no-failure"),
 )
-COMMANDS = {"run", "plan", "apply", "gate", "check", "list", "record", "set", "collect"}
+COMMANDS = {"run", "plan", "apply", "gate", "check", "list", "record", "set", "collect", "explain"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_an_old_state_is_told_in_days() -> None:
 def test_every_reason_has_its_advice(reason: str) -> None:
     blocked = replace(UPLOAD, reason=reason, decision="blocked")
     steps = wording.about_failures([blocked], keeps_history=True)
-    assert len(steps) == 1
+    assert len(steps) == (2 if reason == "active" else 1)
     assert_names_only_commands_that_exist(steps)
 
 
@@ -167,7 +167,8 @@ def about_active(*suites: str) -> str:
     failures: list[Failure] = [
         failure(case("t"), "active", flaky("t", State.ACTIVE, suite=suite)) for suite in suites
     ]
-    (step,) = wording.about_failures(failures, keeps_history=True)
+    step, why = wording.about_failures(failures, keeps_history=True)
+    assert why.command.startswith("flakegate explain ")
     return step.command
 
 
@@ -176,6 +177,15 @@ def test_a_command_names_the_tests() -> None:
     assert about_active("a" * 200) == "flakegate set 5f2at quarantined --reason …"
     many = about_active(*(f"suite{number}" for number in range(50)))
     assert many == "flakegate set TEST… quarantined --reason …"
+
+
+def test_the_first_of_several_is_explained() -> None:
+    failures = [
+        failure(case("t"), "active", flaky("t", State.ACTIVE, suite=suite))
+        for suite in ("a b", "c")
+    ]
+    _, why = wording.about_failures(failures, keeps_history=True)
+    assert why.command == "flakegate explain 'a b.t'"
 
 
 @given(st.text(min_size=1, max_size=60))
