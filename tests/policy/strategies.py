@@ -6,7 +6,7 @@ import string
 
 from hypothesis import strategies as st
 
-from flakegate.model import FlakyTest, State
+from flakegate.model import DATADOG, DETECTION, FlakyTest, State, StateCause
 from flakegate.policy.conditions import Condition, parse
 from flakegate.policy.evidence import NO_EVIDENCE, Evidence
 from flakegate.policy.fields import FIELDS, Field, Kind
@@ -104,6 +104,14 @@ words = st.sampled_from(["", "a", "b", "Timeout", "timeout"])
 perhaps_words = st.none() | words
 lists = st.none() | st.lists(words, max_size=2).map(tuple)
 
+causes = st.none() | st.builds(
+    StateCause,
+    at=st.floats(NOW - 30 * 86_400, NOW + 86_400),
+    rule=st.none() | st.just("noisy"),
+    actor=st.sampled_from([None, DETECTION, DATADOG, "dana"]),
+    first=st.booleans(),
+)
+
 flaky_tests = st.builds(
     FlakyTest,
     id=st.text(alphabet=string.ascii_lowercase, min_size=1, max_size=3),
@@ -119,7 +127,7 @@ flaky_tests = st.builds(
     first_flaked_at=moments,
     last_flaked_at=moments,
     state_since=moments,
-    cause=st.none(),
+    cause=causes,
     codeowners=lists,
     envs=lists,
     services=lists,
@@ -131,6 +139,7 @@ flaky_tests = st.builds(
     duration=figures,
     impact_score=figures,
     impact_level=perhaps_words,
+    failing_commits=st.none() | st.lists(st.just("abcdef0"), max_size=3).map(tuple),
 )
 
 

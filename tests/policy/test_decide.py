@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from flakegate.errors import UsageError
 from flakegate.model import FlakyTest, State, StateCause
 from flakegate.policy.decide import consider, decide, exempted
+from flakegate.policy.evidence import Evidence
 from flakegate.policy.plan import Plan, Unknown, dump
 from flakegate.policy.rules import Limits, Policy, Rule
 
-from .strategies import NOW, exemption, flaky_tests, rule, rules, whens
+from .strategies import NOW, evidences, exemption, flaky_tests, rule, rules, whens
 
 if TYPE_CHECKING:
     from random import Random
@@ -419,8 +420,11 @@ def test_what_is_considered_says_all_of_it() -> None:
     assert unknown.move is None
 
 
+spans = st.sampled_from([0.0, 1.0, DAY, 3 * DAY, 14 * DAY, 90 * DAY])
 policies = st.builds(
     Policy,
+    cooldown=spans,
+    respect_manual=spans,
     rules=rules(),
     exempt=st.lists(whens.map(exemption), max_size=2).map(tuple),
     limits=st.builds(
@@ -478,12 +482,57 @@ def test_one_more_exemption_never_adds_a_transition(
     assert _all_moves(longer, tests) <= _all_moves(policy, tests)
 
 
-@given(populations, st.integers(0, 99), st.integers(1, 100))
+@given(policies, populations, spans, spans)
+def test_a_longer_hold_never_adds_a_transition(
+    policy: Policy, tests: list[FlakyTest], cooldown: float, respect: float
+) -> None:
+    longer = replace(
+        policy,
+        cooldown=max(cooldown, policy.cooldown),
+        respect_manual=max(respect, policy.respect_manual),
+    )
+    assert _all_moves(longer, tests) <= _all_moves(policy, tests)
+
+
+@given(policies, populations, evidences)
+def test_more_evidence_never_adds_a_transition_to_the_only_rule(
+    policy: Policy, tests: list[FlakyTest], more: Evidence
+) -> None:
+    """Of several rules a later one may get the test that an earlier one is no longer sure of."""
+    for each in policy.rules:
+        asks = each.when.evidence
+        stricter = Evidence(
+            min_runs=max(asks.min_runs, more.min_runs),
+            confidence=max(asks.confidence or 0, more.confidence or 0) or None,
+        )
+        only = replace(policy, rules=(each,))
+        asked = replace(policy, rules=(replace(each, when=each.when.resting_on(stricter)),))
+        assert _all_moves(asked, tests) <= _all_moves(only, tests)
+
+
+@given(policies, populations)
+def test_nothing_that_is_held_moves(policy: Policy, tests: list[FlakyTest]) -> None:
+    plan = plan_of(replace(policy, limits=UNBOUNDED), tests)
+    by_id = {each.id: each for each in tests}
+    for move in plan.transitions:
+        test = by_id[move.test_id]
+        assert len(test.failing_commits or ()) < 3 or move.to_state not in (QUARANTINED, DISABLED)
+        if test.cause and test.cause.rule is None and test.cause.actor == "dana":
+            assert not policy.respect_manual or NOW - test.cause.at >= policy.respect_manual
+        if policy.cooldown:
+            assert test.cause
+            assert test.cause.first or NOW - test.cause.at >= policy.cooldown
+
+
+@given(populations, st.integers(0, 99), st.integers(1, 100), evidences)
 def test_a_higher_threshold_never_adds_a_quarantine(
-    tests: list[FlakyTest], low: int, more: int
+    tests: list[FlakyTest], low: int, more: int, evidence: Evidence
 ) -> None:
     high = min(100, low + more)
-    loose, strict = (Policy(rules=(rule(f"failure_rate > {bound}%"),)) for bound in (low, high))
+    loose, strict = (
+        Policy(rules=(rule(f"failure_rate > {bound}%", evidence=evidence),))
+        for bound in (low, high)
+    )
     assert _all_moves(strict, tests) <= _all_moves(loose, tests)
 
 

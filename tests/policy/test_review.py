@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakegate.model import FlakyTest, State
+from flakegate.policy.evidence import Evidence
 from flakegate.policy.review import overlaps, unreachable, unreleased, warnings
 from flakegate.policy.rules import Policy
 
@@ -40,6 +41,20 @@ def test_an_expired_exemption_and_a_missing_field_are_warned_of() -> None:
     ]
     assert len(warnings(policy, now=NOW, fields=None)) == 1
     assert len(warnings(policy, now=NOW + 86_400, fields=None)) == 2
+
+
+def test_evidence_that_the_backend_cannot_give_is_warned_of() -> None:
+    asking = rule("failure_rate > 20%", id_="sure", evidence=Evidence(confidence=95.0))
+    counting = rule("failure_rate > 20%", id_="many", evidence=Evidence(min_runs=10))
+    policy = Policy(name="p.yml", rules=(asking, counting, rule("failure_rate > 20%")))
+    found = [each.message for each in warnings(policy, now=NOW, fields=frozenset({"failure_rate"}))]
+    assert found == [
+        f"rule `{name}` rests on the bare rate: the backend does not count runs, so its "
+        "`evidence` asks for nothing there"
+        for name in ("sure", "many")
+    ]
+    for fields in (frozenset({"failure_rate", "runs"}), None):
+        assert warnings(policy, now=NOW, fields=fields) == ()
 
 
 def test_a_release_by_any_way_out_is_a_release() -> None:
