@@ -34,6 +34,7 @@ _BRANCH_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "web"})
 _SCP = re.compile(
     r"(?:[^@/\s]+@)?(?P<host>[^:/@\s]{2,}|\[[^\]\s]+\]):(?!:|//)(?P<path>.+)", re.DOTALL
 )
+_USER = re.compile(r"//[^/@]*@")
 _OVERRIDES = {
     "FLAKEGATE_COMMIT": "commit",
     "FLAKEGATE_BRANCH": "branch",
@@ -392,6 +393,7 @@ def _overridden(found: CIContext, env: Mapping[str, str]) -> CIContext:
     given = {field: env[name] for name, field in _OVERRIDES.items() if env.get(name)}
     found = replace(found, **given)  # type: ignore[arg-type]  # every one of these fields is text
     if repository := env.get("FLAKEGATE_REPOSITORY", "").strip().strip("/"):
+        repository = _USER.sub("//", repository)  # it may be a token, and is shown
         named = repository_id(repository)
         if named is None:
             named = repository if repository.startswith("local/") else repository.lower()

@@ -79,7 +79,9 @@ class Summary:
         """Changes that were tried and not certainly made, each with what happened."""
         if self.applied is None:
             return ()
-        stopped = self.applied.error.message if self.applied.error else "not sent"
+        error = self.applied.error
+        remedy = f" ({error.tip})" if error and error.tip else ""
+        stopped = f"{error.message}{remedy}" if error else "not sent"
         rest = tuple((change, stopped) for change in self.applied.not_sent)
         unsure = tuple((each, f"perhaps made: {said}") for each, said in self.applied.unknown)
         return self.applied.failed + unsure + rest

@@ -126,6 +126,17 @@ def test_the_policy_acts_and_a_second_time_does_nothing(flakegate: Caller, folde
     assert (test["state"], test["rule"]) == ("quarantined", "noisy")
 
 
+def test_without_a_journal_nothing_is_changed(flakegate: Caller, folder: Path) -> None:
+    write(folder, "flakegate.yml", SMALLEST)
+    record_flake(flakegate, folder, "test_a", "1")
+    (folder / ".flakegate/journal.jsonl").mkdir()
+    done = flakegate("apply")
+    assert done.code == 4
+    assert "journal" in done.out + done.err
+    (test,) = json.loads(flakegate("list", "--format", "json").out)["tests"]
+    assert test["state"] == "active"
+
+
 def test_run_judges_before_it_records_and_applies(flakegate: Caller, folder: Path) -> None:
     write(folder, "flakegate.yml", SMALLEST + "apply: always\n")
     record_flake(flakegate, folder, "test_a", "1")
