@@ -9,14 +9,14 @@ their times give the same answer however they arrived.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flakegate.record import queue_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 DAY = 86_400.0
 WINDOW = 7 * DAY  # seconds: Datadog's figures cover as much
@@ -30,9 +30,11 @@ OUTAGE_FAILURES = 5
 # likelier that one service was down than that so many tests flaked in the same minutes.
 CROWD_SHARE = OUTAGE_SHARE / 2
 
-# The default branch had a regression if it failed a test on this many commits in a row; but a test
-# that it failed more often than this, with passes between, is flaky there as well.
+# The default branch had a regression if it failed a test on this many commits in a row, or one
+# commit in this many legs; but a test that failed there more often than that many spells, with
+# passes between, is flaky there as well.
 REGRESSION_COMMITS = 2
+REGRESSION_LEGS = 2
 REGRESSION_SPELLS = 2
 
 
@@ -137,13 +139,22 @@ class _Base:
 
         It may, too, where a regression was mended lately: changes are not rebased at once.
         """
-        return self.is_broken or any(_regressed(each, at) for each in self._spells.values())
+        legs = [
+            [spell for spell in spells if spell.last >= at - WINDOW]
+            for spells in self._spells.values()
+        ]
+        failed = Counter(commit for leg in legs for spell in leg for commit in spell.commits)
+        return self.is_broken or any(
+            len(leg) <= REGRESSION_SPELLS and any(_is_regression(spell, failed) for spell in leg)
+            for leg in legs
+        )
 
 
-def _regressed(spells: Iterable[_Spell], at: float) -> bool:
-    recent = [spell for spell in spells if spell.last >= at - WINDOW]
-    long = any(len(spell.commits) >= REGRESSION_COMMITS for spell in recent)
-    return long and len(recent) <= REGRESSION_SPELLS
+def _is_regression(spell: _Spell, failed: Mapping[str | None, int]) -> bool:
+    """failed: of each commit, in how many legs it did."""
+    return len(spell.commits) >= REGRESSION_COMMITS or any(
+        failed[commit] >= REGRESSION_LEGS for commit in spell.commits if commit is not None
+    )
 
 
 def _order(run: Seen) -> tuple[float, bool, bool, str, str, str]:

@@ -101,7 +101,11 @@ FLAKY: dict[str, list[Seen]] = {
     ],
     "many failed together now and then": [replace(THREE[0], crowded=True, at=T - 1), *THREE],
     "a pass beside many failures is a pass": [RED, replace(GREEN, crowded=True)],
-    "main broke only afterwards": [*THREE, main(T + 3 * DAY, failed=True)],
+    "main broke only afterwards": [
+        *THREE,
+        main(T + 2.5 * DAY),
+        main(T + 3 * DAY, failed=True),
+    ],
     "one failure of our own beside two forks'": [failing("a"), fork("7"), fork("8")],
     "what a fork says of main is not believed": [
         replace(main(T - 1, failed=True), fork=True),
@@ -161,6 +165,13 @@ NOT_FLAKY: dict[str, list[Seen]] = {
     ],
     "main was failing it, and much else": [
         replace(main(T - 1, failed=True), crowded=True),
+        *THREE,
+    ],
+    "main failed one commit in two legs, and was mended since": [
+        main(T - 9, failed=True, commit="m1"),
+        main(T - 8, failed=True, commit="m1", leg="windows:"),
+        main(T - 7),
+        main(T - 6, leg="windows:"),
         *THREE,
     ],
     "main was failing it": [main(T - 1, failed=True), *THREE],

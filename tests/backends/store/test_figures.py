@@ -132,3 +132,17 @@ def test_many_manifests_are_counted_exactly(tmp_path: Path) -> None:
     assert {name: test.runs for name, test in flaky(store).items() if name != "a"} == expected
     assert flaky(store)["a"].runs == 100
     assert key_of("a") == flaky(store)["a"].id
+
+
+@pytest.mark.parametrize(("usually", "failures"), [(0, 0), (6, 1)])
+def test_a_service_that_was_down_raises_no_rate_unless_so_many_always_fail(
+    tmp_path: Path, usually: int, failures: int
+) -> None:
+    store = open_store(tmp_path)
+    sound = {f"s{n}": "p" for n in range(80)}
+    flaking = {f"f{n}": "f" if n < usually else "p" for n in range(6)}
+    store.record([run(1, NOW - 10 * DAY, a="fp", **sound)])
+    store.record([run(n, NOW - n, a="p", **sound, **flaking) for n in range(2, 22)])
+    store.record([run(99, NOW - 1, a="f", **sound, **dict.fromkeys(flaking, "f"))])
+    found = flaky(store)["a"]
+    assert (found.runs, found.failures) == (20 + failures, failures)
