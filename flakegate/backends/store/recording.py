@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from flakegate.backends.store import bitmap, evidence, states
-from flakegate.backends.store.detection import detect, is_outage
+from flakegate.backends.store.detection import detect, is_crowded, is_outage
 from flakegate.backends.store.numbering import made_repository_row, places
 from flakegate.backends.store.schema import (
     flaky,
@@ -116,7 +116,7 @@ def record_run(
         leg=record.leg,
         is_base=record.is_default and not record.queued and not record.fork,
         ran=ran,
-        failed=failed.keys(),
+        failed=() if is_crowded(len(failed), len(ran)) else failed.keys(),
     )
     detected = _detect(connection, new, pipeline)
     return RecordedRun(key=record.key, fate=Fate.NEW, detected=detected)

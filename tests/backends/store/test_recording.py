@@ -344,6 +344,31 @@ def test_a_retry_on_edited_files_is_a_flake_too(tmp_path: Path) -> None:
     assert store.record([replace(retried(), commit=None)]).runs[0].detected == (key_of("a"),)
 
 
+@pytest.mark.parametrize(("ago", "found"), [(30 * DAY, {"a"}), (11 * DAY, set()), (3600.0, set())])
+def test_a_regression_lately_mended_may_still_be_in_the_branches(
+    tmp_path: Path, ago: float, found: set[str]
+) -> None:
+    store = open_store(tmp_path)
+    red = [run(n, T - ago + n, a="f", other="p") for n in (1, 2)]
+    store.record([*red, run(3, T - ago + 3, a="p", other="p")])
+    one, two, three = three_branches(T)
+    store.record([replace(one, at=T - 5 * DAY), two, three])
+    assert set(flaky(store)) == found
+
+
+def test_many_failures_together_prove_nothing_but_count(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    sound = {f"s{n}": "p" for n in range(80)}
+    down = {f"d{n}": "f" for n in range(6)}
+    red = run(1, T, a="fp", **sound, **down)
+    green = replace(run(2, T + 60, a="p", **sound, **dict.fromkeys(down, "p")), commit=red.commit)
+    crowd = store.record([red, green])
+    assert [one.infra for one in crowd.runs] == [False, False]
+    assert flaky(store) == {}
+    store.record([run(3, T + 90, a="fp", **sound)])
+    assert flaky(store)["a"].failures == 2
+
+
 @pytest.mark.parametrize("ago", [30 * DAY, 60.0])
 def test_a_pass_in_an_outage_mends_nothing(tmp_path: Path, ago: float) -> None:
     store = open_store(tmp_path)
