@@ -248,3 +248,19 @@ def test_search_is_in_the_order_of_ids_and_tells_how_many(tmp_path: Path) -> Non
     ids = [test.id for test in store.search([ACTIVE], lambda *now: told.append(now))]
     assert ids == sorted(key_of(name) for name in ("t1", "t2", "t3", "t9"))
     assert told == [(4, 4)]
+
+
+def test_being_found_flaky_is_no_change_of_a_state_but_flaking_again_is(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, NOW - 5 * DAY, a="fp", b="p")])
+    cause = flaky(store)["a"].cause
+    assert cause is not None
+    assert (cause.first, cause.by_person) == (True, False)
+    store.update([move("a", ACTIVE, FIXED), move("b", ACTIVE, QUARANTINED, rule=None)])
+    later = open_store(tmp_path, now=NOW + 2 * DAY)
+    later.record([run(2, NOW + DAY, a="fp", b="p")])
+    again, person = flaky(later)["a"].cause, flaky(later)["b"].cause
+    assert again is not None
+    assert person is not None
+    assert (again.at, again.first, again.by_person) == (NOW + DAY, False, False)
+    assert (person.at, person.first, person.by_person) == (NOW, False, True)
