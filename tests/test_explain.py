@@ -115,6 +115,7 @@ def test_all_that_is_missing_is_named() -> None:
         ("lost_time > 2h", ["lost_time > 2h: it is not known"]),
         ("not lost_time > 2h", ["not lost_time > 2h: it is not known"]),
         ("broken or failed_pipelines > 5 and runs > 99", ["broken: it is no"]),
+        ("failed_pipelines > 5 and runs > 99 or broken", ["broken: it is no"]),
         ("runs > 9 or broken and failures > 9", None),
         (
             "not (runs > 9 or failures > 6)",
@@ -142,6 +143,8 @@ def test_evidence_that_is_missing() -> None:
     weak = replace(TEST, failure_rate=40.0, runs=5, failures=2)
     few = rule("failure_rate > 20%", evidence=Evidence(min_runs=10))
     assert needs(few, test=weak) == ("noisy", ["10 runs (`evidence.min_runs`): it has 5"])
+    enough = rule("failure_rate > 50%", evidence=Evidence(min_runs=5))
+    assert needs(enough, test=weak)[1] == ["failure_rate > 50%: it is 40 %, 10 points below 50 %"]
     unsure = rule("failure_rate > 20%", evidence=Evidence(confidence=95.0))
     name, (text,) = needs(unsure, test=weak)
     assert name == "noisy"
