@@ -18,8 +18,8 @@ class Settings:
     """All that a backend may be made from.
 
     store_url: of the embedded store. api_url: instead of the address that the site gives.
-    query, rate_from: from the policy. repository: its id. pipeline: this CI run, whose own records
-    excuse nothing. now: seconds since the epoch. write: whether anything will be changed.
+    query, rate_from, keep: from the policy. repository: its id. pipeline: this CI run, whose own
+    records excuse nothing. now: seconds since the epoch. write: whether anything will be changed.
     warn: is told, in a line, what should be known beside the answer.
     """
 
@@ -27,6 +27,7 @@ class Settings:
     api_url: str | None
     query: str | None
     rate_from: str
+    keep: float
     repository: str
     pipeline: str
     now: float
@@ -72,6 +73,7 @@ def _store(settings: Settings, env: Mapping[str, str]) -> Backend:
         pipeline=settings.pipeline,
         now=settings.now,
         rate_from=settings.rate_from,
+        keep=settings.keep,
         write=settings.write,
     )
 

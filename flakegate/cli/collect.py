@@ -70,6 +70,7 @@ def command(
             "store": place,
             "new": len(new),
             "known": len(known),
+            "too_old": len(recorded.of(Fate.OLD)),
             "outages": sum(run.infra for run in new),
             "detected": flaky,
             "refused": [run.key for run in refused],
@@ -80,6 +81,7 @@ def command(
         parts = [f"{len(new):,} new runs, {len(known):,} known already"]
         parts += [count(outages, "outage")] if (outages := sum(run.infra for run in new)) else []
         parts += [f"{count(flaky, 'test')} found to be flaky"] if flaky else []
+        parts += [f"{len(old):,} too old"] if (old := recorded.of(Fate.OLD)) else []
         parts += [f"{len(refused):,} refused"] if refused else []
         parts += [f"{broken:,} broken"] if broken else []
         click.echo(f"{terminal(place)}: {'; '.join(parts)}")

@@ -18,6 +18,8 @@ def in_words(run: RecordedRun, tests: int) -> str:
     """What was recorded of a run with so many tests, to stand behind the word "recorded"."""
     if run.fate is Fate.KNOWN:
         return "nothing: this run is in the store already"
+    if run.fate is Fate.OLD:
+        return "nothing: this run is older than the store keeps runs (store.keep)"
     if run.fate is Fate.REFUSED:
         return f"nothing: {run.reason}"
     parts = [count(tests, "test")]

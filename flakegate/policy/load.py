@@ -101,6 +101,7 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         hint = f"write `version: {VERSION}`"
         top.wrong(version, "version", f"`{VERSION}`, the one this flakegate reads", hint)
     backend = settings.backend(top)
+    rate_from, keep = settings.store(top)
     defaults = Policy()
     policy = Policy(
         name=name,
@@ -114,7 +115,8 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         rules=_rules(top),
         gate=settings.gate(top),
         reports=settings.reports(top),
-        rate_from=settings.rate_from(top),
+        rate_from=rate_from,
+        keep=keep,
     )
     if not source.problems:
         _warn(source, policy)

@@ -99,7 +99,8 @@ class Policy:
     """A whole policy file. digest: SHA-256 (hex) of its bytes; "" for the defaults.
 
     cooldown: how long after its last change, whoever made it, a test keeps its state.
-    respect_manual: how long after a person's change. Both in seconds.
+    respect_manual: how long after a person's change.
+    keep: how long the embedded store keeps runs. All in seconds.
     """
 
     name: str = ""
@@ -114,3 +115,4 @@ class Policy:
     gate: GateSettings = field(default_factory=GateSettings)
     reports: tuple[ReportSettings, ...] = ()
     rate_from: str = "default_branch"
+    keep: float = 90 * DAY

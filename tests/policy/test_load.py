@@ -86,6 +86,7 @@ def test_the_full_policy_means_what_it_says() -> None:
         ReportSettings(paths="retry/*.xml", attempts=True),
     )
     assert policy.rate_from == "all"
+    assert policy.keep == 30 * 86_400.0
     (exempt,) = policy.exempt
     assert (exempt.reason, exempt.until, exempt.line, exempt.column) == (
         "must block the merge",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ class Fate(str, Enum):
 
     NEW = "new"
     KNOWN = "known"
+    OLD = "too old"
     REFUSED = "refused"
 
 
@@ -81,16 +83,30 @@ class Recorded:
 
 
 def record_run(
-    connection: Connection, record: RunRecord, *, pipeline: str | None, known: Places
+    connection: Connection,
+    record: RunRecord,
+    *,
+    known: Places,
+    oldest: float = -math.inf,
+    newest: float = math.inf,
 ) -> RecordedRun:
-    """Records one run, once. pipeline: the CI run that does so.
+    """Records one run, once.
 
-    known: what is known of its repository's tests so far; grows.
+    known: what is known of its repository's tests so far; grows. oldest, newest: the times that a
+    run can be of, in seconds since the epoch; others are left out, or refused.
     """
     content = digest(record)
     before = connection.execute(_BEFORE, {"key": record.key}).first()
     if before is not None:
         return _again(record.key, same=before.digest == content, infra=before.infra)
+    if record.at < oldest:
+        return RecordedRun(key=record.key, fate=Fate.OLD)
+    if record.at > newest:
+        reason = (
+            f"{record.key} is from the future, more than a day ahead of this machine's clock; set "
+            "the clock right here or where it ran (or FLAKEGATE_TIME), and record it again"
+        )
+        return RecordedRun(key=record.key, fate=Fate.REFUSED, reason=reason)
     repository = made_repository_row(connection, record.repository)
     tests_of = places(connection, repository, record, known)
     ran = dict(tests_of)
@@ -118,7 +134,7 @@ def record_run(
         ran=ran,
         failed=() if is_crowded(len(failed), len(ran)) else failed.keys(),
     )
-    detected = _detect(connection, new, pipeline)
+    detected = _detect(connection, new, record.pipeline)
     return RecordedRun(key=record.key, fate=Fate.NEW, detected=detected)
 
 
@@ -198,7 +214,7 @@ def _keep_latest(connection: Connection, record: RunRecord, failed: dict[int, Te
         connection.execute(_NEWER, newer)
 
 
-def _detect(connection: Connection, run: evidence.NewRun, pipeline: str | None) -> tuple[str, ...]:
+def _detect(connection: Connection, run: evidence.NewRun, pipeline: str) -> tuple[str, ...]:
     """Makes tests flaky that this run shows to be; returns their ids."""
     concerned = evidence.concerned(connection, run)
     if not concerned:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from flakegate.backends.store import figures, regressions, states
+from flakegate.backends.store import figures, regressions, retention, states
 from flakegate.backends.store.database import PATIENCE, Database, open_database
 from flakegate.backends.store.numbering import in_chunks, repository_row
 from flakegate.backends.store.recording import (
@@ -53,6 +53,7 @@ class Store:
 
     repository: its id. pipeline: the CI run of this call ("provider:repository:run"), None outside
     of any. now: seconds since the epoch. rate_from: "default_branch" or "all".
+    keep: how long runs are kept, in seconds.
     """
 
     database: Database
@@ -60,6 +61,7 @@ class Store:
     pipeline: str | None
     now: float
     rate_from: str
+    keep: float = retention.KEEP
     kind: str = "store"
     fields: frozenset[str] = FIELDS
     batch_size: int = BATCH
@@ -75,6 +77,7 @@ class Store:
         now: float,
         rate_from: str,
         write: bool,
+        keep: float = retention.KEEP,
         patience: float = PATIENCE,
     ) -> Store:
         """Opens `sqlite:///…`; see open_database, also for what it raises."""
@@ -84,6 +87,7 @@ class Store:
             pipeline=pipeline,
             now=now,
             rate_from=rate_from,
+            keep=keep,
         )
 
     @property
@@ -138,21 +142,30 @@ class Store:
     def record(self, records: Sequence[RunRecord], progress: Progress | None = None) -> Recorded:
         """Records runs of any repository, each once, in the order of their times.
 
-        A run whose key is known with other results is refused, and the others are recorded. Raises
+        A run is refused whose key is known with other results, or that is from the future; the
+        others are recorded. Those older than `keep` leave the store, at most once a day. Raises
         BackendError where the file cannot be written; what it says was recorded before, stays.
         """
         order = sorted(range(len(records)), key=lambda i: (records[i].at, records[i].key))
         known: dict[str, Places] = defaultdict(dict)
+        looked: float | None = None
         fates: dict[int, RecordedRun] = {}
         for start in range(0, len(order), CHUNK):
             try:
                 with self.database.writing() as connection:
+                    before, looked = (
+                        looked,
+                        retention.drop_daily(connection, now=self.now, keep=self.keep),
+                    )
+                    if looked != before:
+                        known.clear()  # rows of tests may have been dropped
                     done = {
                         i: record_run(
                             connection,
                             records[i],
-                            pipeline=self.pipeline,
                             known=known[records[i].repository],
+                            oldest=self.now - self.keep,
+                            newest=self.now + retention.DAY,
                         )
                         for i in order[start : start + CHUNK]
                     }

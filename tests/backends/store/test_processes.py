@@ -77,7 +77,6 @@ def deliveries(dice: random.Random) -> list[list[int]]:
 
 def test_eight_processes_at_once_and_one_is_killed(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
-    print("seed", seed)  # shown where the test fails
     dice = random.Random(seed)  # noqa: S311 - no secret
     records = history(dice)
     for number, record in enumerate(records):
@@ -124,4 +123,4 @@ def test_eight_processes_at_once_and_one_is_killed(tmp_path: Path) -> None:
         name: (test.runs, test.failures, test.failed_pipelines)
         for name, test in flaky(open_store(tmp_path)).items()
     }
-    assert found == expected(records)
+    assert found == expected(records), f"seed {seed}"

@@ -146,7 +146,7 @@ def test_detected_tests_enter_as_active_and_the_log_says_why(tmp_path: Path) -> 
 
 
 def test_a_pass_can_complete_the_evidence(tmp_path: Path) -> None:
-    store = open_store(tmp_path)
+    store = open_store(tmp_path, now=NOW + 5 * DAY)
     red = run(1, T, a="f", b="p")
     store.record([red])
     assert flaky(store) == {}
@@ -156,7 +156,7 @@ def test_a_pass_can_complete_the_evidence(tmp_path: Path) -> None:
 
 
 def test_it_sticks(tmp_path: Path) -> None:
-    store = open_store(tmp_path, now=NOW + 90 * DAY)
+    store = open_store(tmp_path, now=NOW + 60 * DAY)
     store.record([retried(), *(run(n, T + n * DAY, a="p", other="p") for n in range(2, 60))])
     assert flaky(store)["a"].state is State.ACTIVE
     assert len(log(store)) == 1
@@ -486,7 +486,7 @@ def one_by_one(store: Store, records: list[RunRecord]) -> None:
     """In one transaction, because the disk is slow."""
     with store.database.writing() as connection:
         for record in records:
-            record_run(connection, record, pipeline=None, known={})
+            record_run(connection, record, known={})
 
 
 def summary(store: Store) -> list[tuple[object, ...]]:
@@ -504,7 +504,7 @@ def test_what_is_fetched_as_evidence_decides_as_the_whole_history_would(
     records: list[RunRecord],
 ) -> None:
     with TemporaryDirectory() as folder:
-        store = open_store(Path(folder))
+        store = open_store(Path(folder), now=NOW + 20 * DAY)
         one_by_one(store, records)
         found = {
             name: (test.first_flaked_at, test.first_flaked_branch)
@@ -522,7 +522,7 @@ def test_the_order_of_a_batch_does_not_matter(
     shuffled = list(records)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]
     with TemporaryDirectory() as first, TemporaryDirectory() as second:
-        ordered, batch = open_store(Path(first)), open_store(Path(second))
+        ordered, batch = (open_store(Path(each), now=NOW + 20 * DAY) for each in (first, second))
         one_by_one(ordered, records)
         batch.record(shuffled)
         batch.record(shuffled[:many])
