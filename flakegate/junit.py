@@ -386,7 +386,6 @@ class Reader:
 
     def _close_case(self, attributes: dict[str, str]) -> None:
         self._case = None
-        claim, self._claim = self._claim, None
         suite = self._suites[-1]
         outcome, message = Outcome.PASSED, None
         earlier: tuple[Outcome, ...] = ()
@@ -396,9 +395,9 @@ class Reader:
             self._children = []
         elif attributes.get("status", "").lower() in _NOT_RUN:
             outcome = Outcome.SKIPPED
-        if claim and outcome is Outcome.PASSED:
+        if self._claim and outcome is Outcome.PASSED:
             outcome = Outcome.FAILURE
-            self._note("missing-failures", claim)
+            self._note("missing-failures", self._claim)
         line = attributes.get("line")
         self._cases.append(
             Case(

@@ -25,6 +25,7 @@ queries = st.lists(st.sampled_from(PIECES), max_size=12).map("".join).filter(str
         ('a\\"b', None),
         ("a\\\\", None),
         ('"a\nb"', None),
+        ("a\\\nb", None),
         ('"', "has a quote that is never closed"),
         ('"a\\"', "has a quote that is never closed"),
         ('a"b"c"', "has a quote that is never closed"),
