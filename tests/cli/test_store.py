@@ -252,3 +252,20 @@ def test_a_password_belongs_in_the_environment(flakegate: Caller, folder: Path) 
     from_env = flakegate("record", report, FLAKEGATE_STORE=url)
     assert from_env.code == 2
     assert "hunter2" not in done.err + from_env.err
+
+
+def test_collect_counts_what_is_too_old_and_refuses_the_future(
+    flakegate: Caller, folder: Path
+) -> None:
+    report = write(folder, "r.xml", junit("test_a"))
+    for number, at in (("1", "2026-08-01"), ("2", "2026-11-25"), ("3", "2026-11-20")):
+        out = ("--shard-out", f"shards/{number}.json.gz")
+        assert (
+            flakegate("record", report, *out, FLAKEGATE_RUN_ID=number, FLAKEGATE_TIME=at).code == 0
+        )
+    done = flakegate("collect", "shards", "--format", "json")
+    told = json.loads(done.out)
+    assert (told["new"], told["too_old"], len(told["refused"])) == (1, 1, 1)
+    assert done.code == 2
+    assert "from the future" in done.err
+    assert "1 too old" in flakegate("collect", "shards").out
