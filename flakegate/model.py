@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-ALWAYS = 100.0  # percent
 
 # Actors of a StateCause that are nobody: the store's own detection, and Datadog's own policies.
 DETECTION = "detection"
@@ -116,11 +115,6 @@ class FlakyTest:
     def fqn(self) -> str:
         """Fully qualified name: module, suite and name joined by dots, empty parts left out."""
         return fully_qualified(self.module, self.suite, self.name)
-
-    @property
-    def broken(self) -> bool | None:
-        """True if every run of the window failed: such a test is broken, not flaky."""
-        return None if self.failure_rate is None else self.failure_rate >= ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, distinct, func, select, true
 
 from flakegate.backends.store import bitmap
-from flakegate.backends.store.detection import WINDOW, is_crowded
+from flakegate.backends.store.detection import WINDOW
 from flakegate.backends.store.schema import flaky, latest, manifests, nonpass, runs, tests
 from flakegate.model import History
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
     from flakegate.backends.store.schema import AnyRow
-
-USUAL_RUNS = 20  # in a week: with fewer nobody can tell what is usual
-UNUSUAL = 3  # times the usual share of failing tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +44,7 @@ class Week:
     def __init__(
         self, connection: Connection, repository: int | None, *, now: float, rate_from: str
     ) -> None:
-        branch = runs.c.is_default if rate_from == "default_branch" else true()
-        counted = branch & runs.c.id.not_in(_unusual(connection, repository, now))
+        counted = runs.c.is_default if rate_from == "default_branch" else true()
         self._ran = bitmap.Count(_manifests(connection, repository, now, counted))
         self._failed = _failures(connection, repository, now, counted)
 
@@ -96,29 +91,13 @@ def suite_size(connection: Connection, repository: int | None, *, now: float) ->
     return connection.execute(known).scalar_one()
 
 
-def _unusual(connection: Connection, repository: int | None, now: float) -> list[int]:
-    """The runs of the week in which so many more tests failed than usual that a service was down.
-
-    Too few failures for an outage, but not flakes: they would raise the rate of every test that
-    needs the service. What is usual comes from the week itself, because there are suites in which
-    a twentieth of the tests flakes in every run.
-    """
-    week = connection.execute(
-        select(runs.c.id, runs.c.n_failed, runs.c.n_total).where(_within(repository, now))
-    ).all()
-    crowded = [run for run in week if is_crowded(run.n_failed, run.n_total)]
-    if not crowded or len(week) < USUAL_RUNS:
-        return []
-    usual = median(run.n_failed / max(1, run.n_total) for run in week)
-    return [run.id for run in crowded if run.n_failed > UNUSUAL * usual * run.n_total]
-
-
 def _within(repository: int | None, now: float) -> ColumnElement[bool]:
     return (
         (runs.c.repository == repository)
         & (runs.c.at > now - WINDOW)
         & (runs.c.at <= now)
         & ~runs.c.infra
+        & ~runs.c.fork  # what a fork claims must never be the cause of a quarantine
     )
 
 

@@ -25,7 +25,8 @@ _EXCUSING = frozenset({State.QUARANTINED.value, State.DISABLED.value})
 class Change:
     """One move of one test. test: its row. from_state: None if it was not flaky.
 
-    pipeline: the CI run that makes the change, None if there is none.
+    pipeline: the CI run that makes the change, None if there is none; of a detection, the one whose
+    results were recorded.
     """
 
     test: int
@@ -96,8 +97,8 @@ def seen_by(
     """How these tests stand for a job of this CI run, which must not excuse itself.
 
     What a rule set aside after this CI run (any job, any attempt of it) had recorded a failure of
-    the test may rest on that very failure: it does not count, and the state before it does. What
-    people did counts, and so does whatever ends an excuse.
+    the test, or the pass that showed it to be flaky, may rest on that very record: it does not
+    count, and the state before it does. What people did counts, and so does what ends an excuse.
     """
     failed = (
         select(nonpass.c.test, func.min(nonpass.c.run))
@@ -105,7 +106,15 @@ def seen_by(
         .where(nonpass.c.test.in_(list(standing)), runs.c.pipeline == pipeline)
         .group_by(nonpass.c.test)
     )
-    own = dict(connection.execute(failed).all())
+    showed = (
+        select(state_log.c.test, func.min(state_log.c.last_run))
+        .where(state_log.c.test.in_(list(standing)), state_log.c.pipeline == pipeline)
+        .where(state_log.c.actor == DETECTION)
+        .group_by(state_log.c.test)
+    )
+    own: dict[int, int] = {}
+    for test, first in (*connection.execute(failed), *connection.execute(showed)):
+        own[test] = min(first, own.get(test, first))
     log: dict[int, list[AnyRow]] = defaultdict(list)
     entries = (
         select(state_log.c.test, state_log.c.last_run, *_ENTRY)

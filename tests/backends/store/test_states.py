@@ -104,6 +104,18 @@ def test_a_pass_or_another_tests_failure_causes_nothing(store: Store) -> None:
     assert as_seen_by(store, RUN) is QUARANTINED
 
 
+def test_the_pass_that_showed_a_test_to_be_flaky_is_a_cause(tmp_path: Path) -> None:
+    """Another run of the same commit failed; only this run's pass made that a flake."""
+    fresh = open_store(tmp_path)
+    failed = run(2, NOW - 120, a="f", b="p")
+    passed = replace(run(3, NOW - 60, a="p", b="p"), pipeline=RUN, commit=failed.commit)
+    fresh.record([failed])
+    assert fresh.record([passed]).runs[0].detected == (key_of("a"),)
+    moved(fresh, ACTIVE, QUARANTINED)
+    assert as_seen_by(fresh, RUN) is ACTIVE
+    assert as_seen_by(fresh, POLICY_JOB) is QUARANTINED
+
+
 def test_a_failed_attempt_that_passed_on_retry_is_a_failure(store: Store) -> None:
     store.record([replace(run(2, NOW - 60, a="fp", b="p"), pipeline=RUN)])
     moved(store, ACTIVE, QUARANTINED)
