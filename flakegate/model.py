@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-
 # Actors of a StateCause that are nobody: the store's own detection, and Datadog's own policies.
 DETECTION = "detection"
 DATADOG = "datadog"
