@@ -42,10 +42,11 @@ def command(
     dry_run: bool,
     output: Output,
 ) -> int:
-    """Change the states: exactly as the saved plan in FILE says, or by a fresh plan.
+    """Change the states: nothing but what the saved plan in FILE says, or by a fresh plan.
 
-    A saved plan is refused (exit 7) if the policy or the repository is another, or if it is older
-    than a day. Beyond a limit of the policy nothing leaves the gate (exit 6).
+    A saved plan is refused (exit 7) if the policy or the repository is another, if it is older than
+    a day, or if nothing of it holds any more; a change that no longer holds is left out and named.
+    Beyond a limit of the policy nothing leaves the gate (exit 6).
     """
     call = begin(policy_file, where)
     need_policy(call)
