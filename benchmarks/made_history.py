@@ -131,7 +131,7 @@ def history(shape: Shape) -> tuple[Truth, list[Made]]:
 
 def _changes(shape: Shape, dice: random.Random, free: list[int]) -> list[_Change]:
     """All of them, with their times. One in four brings a regression; most are mended before."""
-    found = []
+    found: list[_Change] = []
     for day in range(shape.days):
         many = shape.changes if day % 7 < 5 else max(1, shape.changes // 6)
         for _ in range(many):
