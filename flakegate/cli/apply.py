@@ -57,7 +57,7 @@ def command(
             f"states are not changed here: {permission.because}",
             tip="`flakegate plan` shows what would change",
         )
-    warnings: list[str] = []
+    warnings = call.warnings()
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
         saved = _saved(call, context, backend, plan_file) if plan_file else None
         plan = make_plan(call, context, backend)

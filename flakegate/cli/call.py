@@ -57,6 +57,15 @@ class Call:
         named = {"FLAKEGATE_REPOSITORY": self.where.repository} if self.where.repository else {}
         return context({**self.env, **named}, _event(self.env), facts(self.folder))
 
+    def warnings(self) -> list[str]:
+        """What the policy's own dates say by now: exemptions that have expired."""
+        if not self.policy.exempt:
+            return []
+        from flakegate.policy.review import warnings
+
+        found = warnings(self.policy, now=self.now, fields=None)
+        return [f"{each.file}:{each.place.line}: {each.message}" for each in found]
+
     def journal(self, backend: Backend, context: CIContext) -> Journal:
         """The record of what is changed."""
         from flakegate.journal import Journal

@@ -36,7 +36,7 @@ def command(
     and no state is changed.
     """
     call = begin(policy_file, where)
-    warnings: list[str] = []
+    warnings = call.warnings()
     judged = judge_reports(
         call,
         reports,

@@ -40,7 +40,7 @@ def command(
     call = begin(policy_file, where)
     need_policy(call)
     context = call.context()
-    warnings: list[str] = []
+    warnings = call.warnings()
     with opened(call, context, write=False, warn=warnings.append) as backend:
         plan = make_plan(call, context, backend)
         place = f"{backend.kind} {backend.place}"

@@ -72,7 +72,7 @@ def command(
     if not reports:
         need_policy(call)
     ended = how_ended(test_exit_code, test_outcome)
-    warnings: list[str] = []
+    warnings = call.warnings()
     judged = (
         judge_reports(call, reports, base_dir=base_dir, ended=ended, warn=warnings.append)
         if reports

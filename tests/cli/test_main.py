@@ -130,6 +130,18 @@ def test_check_warns_and_exits_0(flakegate: Caller, folder: Path) -> None:
     assert "runs" in both.out
 
 
+def test_an_expired_exemption_warns_wherever_it_would_have_acted(
+    flakegate: Caller, folder: Path
+) -> None:
+    exempt = 'exempt: [{when: name == "test_a", reason: x, until: 2026-11-19}]\n'
+    write(folder, "flakegate.yml", SMALLEST + exempt)
+    report = write(folder, "r.xml", junit("test_a"))
+    for command in (("plan",), ("apply",), ("run", report), ("gate", report)):
+        assert "flakegate.yml:3" in flakegate(*command).out, command
+        in_force = flakegate(*command, FLAKEGATE_TIME="2026-11-19T23:59:59Z")
+        assert "flakegate.yml:3" not in in_force.out
+
+
 def test_init_writes_a_valid_policy_and_never_overwrites(flakegate: Caller, folder: Path) -> None:
     assert flakegate("init").code == 0
     text = (folder / "flakegate.yml").read_text()
