@@ -17,6 +17,7 @@ SITES = (
 API_KEY = ("DD_API_KEY", "DATADOG_API_KEY")
 APP_KEY = ("DD_APP_KEY", "DD_APPLICATION_KEY", "DATADOG_APP_KEY", "DATADOG_APPLICATION_KEY")
 SITE = ("DD_SITE", "DATADOG_SITE")
+KEYS_TIP = "check DD_API_KEY and DD_APP_KEY, and that they belong to the site in DD_SITE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from flakegate.model import Transition
 
+PATH = "/api/v2/test/flaky-test-management/tests"
 SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, is not told
 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flakegate.backends.datadog.access import address, required_keys
-from flakegate.backends.datadog.backend import FIELDS, PAGE_SIZE, Datadog
+from flakegate.backends.datadog.backend import FIELDS, Datadog
+from flakegate.backends.datadog.searching import PAGE_SIZE
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
 from flakegate.model import FlakyTest, Identity, State, Transition
 from flakegate.transport import Timer, Transport

@@ -1,0 +1,79 @@
+"""Reads Datadog's list of flaky tests, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flakegate.backends.datadog import wire
+from flakegate.backends.datadog.access import KEYS_TIP
+from flakegate.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from flakegate.model import FlakyTest
+    from flakegate.transport import Transport
+
+PAGE_SIZE = 500
+QUERY_TIP = (
+    "the search was refused: if the policy sets `backend.query`, check its syntax;"
+    " if not, please report this request as a bug of flakegate"
+)
+TIPS = {
+    400: QUERY_TIP,
+    401: KEYS_TIP,
+    403: f"the application key needs test_optimization_read; or {KEYS_TIP}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What searches found. tests: by id. left_out: of every test that cannot be used, why."""
+
+    tests: dict[str, FlakyTest]
+    left_out: tuple[str, ...]
+
+
+def search(
+    transport: Transport,
+    queries: Sequence[str],
+    *,
+    history: bool = False,
+    tell: Callable[[int], None] = lambda _: None,
+) -> Found:
+    """All tests that any of these queries finds. Raises BackendError.
+
+    history: with the cause of their states; see `wire.decode_page`. tell: is told after every page
+    how many tests there are so far.
+    """
+    found: dict[str, FlakyTest] = {}
+    left_out: list[str] = []
+    for query in queries:
+        for page in _pages(transport, query, history=history):
+            # The list moves while it is read: of a test met twice, the later reading counts.
+            found |= {test.id: test for test in page.tests}
+            left_out += page.left_out
+            tell(len(found))
+    return Found(tests=found, left_out=tuple(left_out))
+
+
+def _pages(transport: Transport, query: str, *, history: bool) -> Iterator[wire.Page]:
+    """Page after page; a short one is not the last: only no cursor or an empty one is."""
+    request = f"POST {transport.base_url}{wire.PATH}"
+    cursor: str | None = None
+    seen: set[str] = set()
+    while True:
+        body = wire.encode_search(query, limit=PAGE_SIZE, cursor=cursor, history=history)
+        answer = transport.send("POST", wire.PATH, body, tips=TIPS)
+        page = wire.decode_page(answer, request, history=history)
+        yield page
+        cursor = page.next_cursor
+        if cursor is None or page.size == 0:
+            return
+        if cursor in seen:
+            raise BackendError(
+                f"{request}: page {len(seen) + 1} points back to an earlier one",
+                tip="the list cannot be read to its end; try again, then ask Datadog's support",
+            )
+        seen.add(cursor)
