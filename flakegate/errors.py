@@ -80,13 +80,31 @@ class EvidenceError(FlakegateError):
 
 
 class BackendError(FlakegateError):
-    """The backend (Datadog or the store) is unreachable, refuses, or answers nonsense."""
+    """The backend (Datadog or the store) is unreachable, refuses, or answers nonsense.
+
+    Attributes:
+        status: of the HTTP answer that refused the request; None where there was none.
+    """
 
     exit_code = ExitCode.BACKEND
+
+    def __init__(self, message: str, *, tip: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, tip=tip)
+        self.status = status
 
 
 class NothingChangedError(BackendError):
     """The backend refused a request as a whole, or was never reached: nothing was changed by it."""
+
+
+class BatchRefusedError(NothingChangedError):
+    """The backend refused a batch for its size, or for one of the changes in it."""
+
+
+class StoppedError(FlakegateError):
+    """A signal (Ctrl-C, SIGTERM) asked for an end before all was done."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class StalePlanError(FlakegateError):

@@ -65,7 +65,7 @@ class _Trouble:
     """Why an attempt gave no answer to work with.
 
     again: another attempt may help. maybe_done: the server may have done what was asked.
-    wait: how many seconds the server asks to be left alone.
+    wait: how many seconds the server asks to be left alone. status: of its answer, if there is one.
     """
 
     why: str
@@ -73,6 +73,7 @@ class _Trouble:
     again: bool
     maybe_done: bool
     wait: float | None = None
+    status: int | None = None
 
 
 class Transport:
@@ -139,7 +140,7 @@ class Transport:
             self._timer.sleep(wait)
         tried = f" ({attempt} attempts)" if attempt > 1 else ""
         kind = BackendError if maybe_done else NothingChangedError
-        raise kind(f"{request}: {outcome.why}{tried}", tip=outcome.tip)
+        raise kind(f"{request}: {outcome.why}{tried}", tip=outcome.tip, status=outcome.status)
 
     def _wait(self, trouble: _Trouble, attempt: int) -> float:
         """Seconds until the next attempt, spread so that parallel jobs do not come back as one."""
@@ -221,6 +222,7 @@ class Transport:
             maybe_done=status == HTTPStatus.REQUEST_TIMEOUT
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR,
             wait=_asked_wait(status, headers) if again else None,
+            status=status,
         )
 
     def _redact(self, text: str) -> str:
