@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from flakegate import shards
 from flakegate.backends.store.recording import Fate
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin, opened_store
+from flakegate.cli.folded import Folded, left_out_words
 from flakegate.cli.progress import progress
 from flakegate.cli.say import complain, warn
-from flakegate.errors import EvidenceError, ExitCode, UsageError
+from flakegate.errors import BackendError, EvidenceError, ExitCode, UsageError
 from flakegate.escape import terminal
-from flakegate.record import decode_shard
 from flakegate.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import TypeVar
 
-    from flakegate.record import RunRecord
+    from flakegate.backends.base import Progress
+    from flakegate.backends.store.store import Store
+    from flakegate.shards import Shard
 
-SUFFIX = "*.json.gz"
-MAX_BYTES = 64 * 1024 * 1024
+    T = TypeVar("T")
+
+PORTION = 200  # shards whose results are in memory at once
+NAMED = 5  # other repositories in a message
 
 
 @click.command("collect")
 @click.argument("paths", nargs=-1, metavar="PATH…", required=True)
 @options.policy
-@options.where_store
+@options.where_shards
 @options.dry_run
 @options.output_format
 def command(
@@ -47,76 +55,77 @@ def command(
     the others are folded in, and the exit code is 3.
     """
     call = begin(policy_file, where)
-    records, broken = _read(_files(paths))
+    context = call.context()
+    files = shards.find(paths)
+    whole = _usable(files, shards.look)
+    only = context.repository if where.repository else None
+    wanted = [shard for shard in whole if only in {None, shard.repository}]
+    folded = Folded(broken=len(files) - len(whole), left_out=len(whole) - len(wanted))
+    if only and not wanted and not folded.broken:
+        raise _all_of_others(only, whole)
     if dry_run:
-        if output_format == "json":
-            shards = {"shards": len(records), "broken": broken}
-            click.echo(json.dumps({"version": 1, "result": "dry-run", **shards}, indent=2))
-        else:
-            click.echo(f"{count(len(records), 'shard')} would be folded in (--dry-run)")
-        return ExitCode.INCOMPLETE if broken else ExitCode.PASSED
-    with opened_store(call, call.context(), write=True, warn=warn) as store:
+        _rehearse(len(wanted), folded, output_format)
+        return ExitCode.INCOMPLETE if folded.broken else ExitCode.PASSED
+    with opened_store(call, context, write=True, warn=warn) as store:
         with progress("collecting shards") as tell:
-            recorded = store.record(records, tell)
+            _fold(sorted(wanted, key=lambda shard: shard.order), store, folded, tell)
         place = store.place
-    refused = recorded.of(Fate.REFUSED)
-    for run in refused:
-        complain(run.reason or run.key)
-    new, known = recorded.of(Fate.NEW), recorded.of(Fate.KNOWN)
-    flaky = len({test for run in new for test in run.detected})
     if output_format == "json":
-        document = {
-            "version": 1,
-            "store": place,
-            "new": len(new),
-            "known": len(known),
-            "too_old": len(recorded.of(Fate.OLD)),
-            "outages": sum(run.infra for run in new),
-            "detected": flaky,
-            "refused": [run.key for run in refused],
-            "broken": broken,
-        }
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(folded.document(place), indent=2))
     else:
-        parts = [f"{len(new):,} new runs, {len(known):,} known already"]
-        parts += [count(outages, "outage")] if (outages := sum(run.infra for run in new)) else []
-        parts += [f"{count(flaky, 'test')} found to be flaky"] if flaky else []
-        parts += [f"{len(old):,} too old"] if (old := recorded.of(Fate.OLD)) else []
-        parts += [f"{len(refused):,} refused"] if refused else []
-        parts += [f"{broken:,} broken"] if broken else []
-        click.echo(f"{terminal(place)}: {'; '.join(parts)}")
-    if broken:
+        click.echo(folded.text(place))
+    if folded.broken:
         return ExitCode.INCOMPLETE
-    return ExitCode.USAGE if refused else ExitCode.PASSED
+    return ExitCode.USAGE if folded.total.refused else ExitCode.PASSED
 
 
-def _files(paths: Iterable[str]) -> list[Path]:
-    """The shards, sorted. Raises UsageError for a path where there is none."""
-    found: set[Path] = set()
-    for path in map(Path, paths):
-        shards = sorted(path.rglob(SUFFIX)) if path.is_dir() else [path]
-        if not shards or not path.exists():
-            raise UsageError(
-                f"{path}: no shard there",
-                tip="`flakegate record --shard-out FILE` writes them; name them *.json.gz",
-            )
-        found.update(shards)
-    return sorted(found)
+def _usable(files: Iterable[Path], read: Callable[[Path], T]) -> list[T]:
+    """What `read` makes of these files; those that are no whole shard are named and left out."""
+    return [each for file in files if (each := _or_complain(file, read)) is not None]
 
 
-def _read(files: Iterable[Path]) -> tuple[list[RunRecord], int]:
-    """The runs in these shards, and how many shards were not whole; each of those is named."""
-    found = [_read_one(path) for path in files]
-    records = [record for record in found if record is not None]
-    return records, len(found) - len(records)
-
-
-def _read_one(path: Path) -> RunRecord | None:
+def _or_complain(file: Path, read: Callable[[Path], T]) -> T | None:
     try:
-        with path.open("rb") as file:
-            return decode_shard(file.read(MAX_BYTES + 1), str(path))
+        return read(file)
     except EvidenceError as error:
-        complain(error.message, tip=error.tip)
-    except OSError as error:
-        complain(f"cannot read the shard {path}: {error.strerror}")
-    return None
+        complain(terminal(error.message), tip=error.tip)  # a file can have any name
+        return None
+
+
+def _fold(ordered: list[Shard], store: Store, folded: Folded, tell: Progress) -> None:
+    """Records the runs in the order of their times, which is known before they are read whole."""
+    for start in range(0, len(ordered), PORTION):
+        portion = ordered[start : start + PORTION]
+        records = _usable((shard.path for shard in portion), shards.read)
+        folded.broken += len(portion) - len(records)
+        try:
+            recorded = store.record(records, partial(_further, tell, start, len(ordered)))
+        except BackendError as error:
+            before = f"; of those before, {count(start, 'shard')} are folded in" if start else ""
+            raise BackendError(f"{error.message}{before}", tip=error.tip) from error
+        for run in recorded.of(Fate.REFUSED):
+            complain(terminal(run.reason or run.key))  # a key is a claim, too: no line breaks
+        folded.add(records, recorded.runs)
+
+
+def _further(tell: Progress, before: int, of: int, done: int, _portion: int | None) -> None:
+    tell(before + done, of)
+
+
+def _rehearse(wanted: int, folded: Folded, output_format: str) -> None:
+    if output_format == "json":
+        found = {"shards": wanted, "broken": folded.broken, "left_out": folded.left_out}
+        click.echo(json.dumps({"version": 1, "result": "dry-run", **found}, indent=2))
+        return
+    parts = [f"{count(wanted, 'shard')} would be folded in (--dry-run)"]
+    click.echo("; ".join(parts + left_out_words(folded.left_out)))
+
+
+def _all_of_others(only: str, whole: list[Shard]) -> UsageError:
+    found = Counter(shard.repository for shard in whole).most_common()
+    names = ", ".join(f"{terminal(name)} ({many:,})" for name, many in found[:NAMED])
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return UsageError(
+        f"no shard of {only} among these {count(len(whole), 'shard')}, which are of {names}{more}",
+        tip="name one of these with --repository, or leave it out to fold in all",
+    )

@@ -50,6 +50,12 @@ repository = click.option(
     help="For instance github.com/acme/shop.  [default: from the CI's environment, else git]",
 )
 
+only_repository = click.option(
+    "--repository",
+    metavar="ID",
+    help="Leave out the shards of other repositories.  [default: fold in all]",
+)
+
 
 def _base_dir(_context: click.Context, _option: click.Parameter, given: str) -> str:
     """The same folder is always written the same: it is a part of a test's identity."""
@@ -129,6 +135,12 @@ def where_store(function: Callable[..., int]) -> Callable[..., int]:
     """The same for commands that are about the store and nothing else."""
     only_store = functools.partial(Where, backend_kind="store")
     return together(store, repository)(_packed(function, "where", only_store))
+
+
+def where_shards(function: Callable[..., int]) -> Callable[..., int]:
+    """The same for `collect`, to which a repository is one of several whose shards are there."""
+    only_store = functools.partial(Where, backend_kind="store")
+    return together(store, only_repository)(_packed(function, "where", only_store))
 
 
 def output(function: Callable[..., int]) -> Callable[..., int]:
