@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 from flakegate.model import State
 from flakegate.policy.conditions import RATE, RUNS
 from flakegate.policy.evidence import NO_EVIDENCE
-from flakegate.policy.fields import FIELDS, Field, Kind
+from flakegate.policy.fields import FIELDS, Kind
 from flakegate.policy.problems import Place, PolicyProblem
+from flakegate.policy.ranges import ranges
 from flakegate.policy.rules import Rule
 from flakegate.policy.syntax import And, Compare, Node
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flakegate.policy.conditions import Condition
+    from flakegate.policy.ranges import Range
     from flakegate.policy.rules import Exemption, Policy
 
 
@@ -72,6 +73,11 @@ def unreleased(policy: Policy) -> Iterator[Warned]:
         yield Warned(place=_place(entries[0]), message=message, hint=hint)
 
 
+def undo(one: Rule, other: Rule) -> bool:
+    """Whether each of two rules moves a test to where the other takes it from."""
+    return one.to in other.from_states and other.to in one.from_states
+
+
 def overlaps(policy: Policy) -> Iterator[Warned]:
     """A test can meet two rules that undo each other, and would be moved back and forth.
 
@@ -79,11 +85,13 @@ def overlaps(policy: Policy) -> Iterator[Warned]:
     with `evidence` it is too, where the two leave room between their bounds: enough runs make any
     interval fit. Each rule is warned of once, beside the first that it overlaps.
     """
-    ranges = [(rule, found) for rule in policy.rules if (found := _range(rule.when))]
-    for index, (other, other_range) in enumerate(ranges):
-        for one, one_range in ranges[:index]:
-            undoes = one.to in other.from_states and other.to in one.from_states
-            if undoes and one_range.meets(other_range):
+    bounded = [(rule, *found) for rule in policy.rules if (found := _range(rule.when))]
+    for index, (other, other_field, other_range) in enumerate(bounded):
+        for one, field, one_range in bounded[:index]:
+            confident = one.when.evidence.confidence or other.when.evidence.confidence
+            wide = field == RATE and confident is not None
+            same = field == other_field and _overlap(one_range, other_range, wide=wide)
+            if same and undo(one, other):
                 message = (
                     f"rules `{one.id}` and `{other.id}` move a test back and forth while both "
                     f"`{one.when}` and `{other.when}` hold"
@@ -155,46 +163,16 @@ def _uncounted(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warned
             yield Warned(place=_place(rule), message=message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Range:
-    """The values of a field for which a condition holds, from `low` up to `high`.
-
-    Ends are pairs that sort as they bind: (value, 0) belongs to the range; a lower end (value, 1)
-    and a higher end (value, -1) do not. wide: the field counts as an interval, never as one value.
-    """
-
-    field: Field
-    low: tuple[float, int]
-    high: tuple[float, int]
-    wide: bool
-
-    def meets(self, other: _Range) -> bool:
-        """Some value that the field can have lies in both."""
-        if self.field is not other.field:
-            return False
-        low, high = max(self.low, other.low), min(self.high, other.high)
-        return low[0] < high[0] if self.wide or other.wide else low <= high
+def _range(when: Condition) -> tuple[str, Range] | None:
+    """The field and its range of a condition that is nothing but bounds on one; else None."""
+    names = {part.operand.field for part in _bounds(when.node) or ()}
+    return (name, ranges(when.node)[name]) if len(names) == 1 and (name := names.pop()) else None
 
 
-def _range(when: Condition) -> _Range | None:
-    """The range of a condition that is nothing but bounds on one field; None for any other."""
-    parts = _bounds(when.node)
-    names = {part.operand.field for part in parts or ()}
-    if not parts or len(names) != 1:
-        return None
-    field = FIELDS[names.pop()]
-    low, high = (0.0, 0), (100.0 if field.kind is Kind.PERCENT else inf, 0)
-    for part in parts:
-        value = float(part.literal.value)
-        if part.op in (">", ">=", "=="):
-            low = max(low, (value, int(part.op == ">")))
-        if part.op in ("<", "<=", "=="):
-            high = min(high, (value, -int(part.op == "<")))
-    if field.whole:
-        low = (floor(low[0]) + 1.0 if low[1] else ceil(low[0]), 0)
-        high = (ceil(high[0]) - 1.0 if high[1] else high[0], 0)
-    wide = when.evidence.confidence is not None and field.name == RATE
-    return _Range(field=field, low=low, high=high, wide=wide)
+def _overlap(one: Range, other: Range, *, wide: bool) -> bool:
+    """wide: the field counts as an interval, never as one value."""
+    both = one & other
+    return both.low[0] < both.high[0] if wide else both.low <= both.high
 
 
 def _bounds(node: Node) -> tuple[Compare, ...] | None:
