@@ -72,6 +72,23 @@ class StateCause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steady:
+    """A test's last 7 days without what raised its figures and is no flakiness of it.
+
+    in_a_row: failures set aside because they are a regression, one after the other on the default
+    branch. together: those set aside because unusually many tests failed in the same runs.
+    The other fields are what is left, as in FlakyTest.
+    """
+
+    failure_rate: float | None
+    runs: int
+    failures: int
+    failed_pipelines: int
+    in_a_row: int
+    together: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlakyTest:
     """One flaky test as a backend knows it.
 
@@ -81,6 +98,7 @@ class FlakyTest:
 
     cause: of its state, hence its last change. failing_commits: the newest commits of the default
     branch that ran it, newest first, up to the first on which it passed; no more than MOST_COMMITS.
+    steady: its figures without regressions and outages, where these raised them.
     """
 
     id: str
@@ -109,6 +127,7 @@ class FlakyTest:
     impact_score: float | None = None
     impact_level: str | None = None
     failing_commits: tuple[str, ...] | None = None
+    steady: Steady | None = None
 
     @property
     def fqn(self) -> str:
@@ -135,11 +154,15 @@ class Transition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateResult:
-    """What a backend said of one change. ok: True done, False refused, None not known."""
+    """What a backend said of one change. ok: True done, False refused, None not known.
+
+    already: it is done because others had done it before; nothing was sent.
+    """
 
     test_id: str
     ok: bool | None
     error: str | None = None
+    already: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flakegate.model import FlakyTest, State
-from flakegate.policy.holds import Hold, holds, regression
+from flakegate.policy.holds import Hold, holds, raised, regression
 from flakegate.policy.limits import OUT_OF_GATE, Move, limited, room_in
 from flakegate.policy.plan import Plan, Skip, Unknown
 from flakegate.policy.review import is_expired
@@ -103,10 +103,12 @@ class Considered:
         that matched leads elsewhere.
         """
         found = holds(self.policy, self.test, self.now)
-        guard = regression(self.test)
-        if guard is None or (self.match and self.match.to not in OUT_OF_GATE):
+        if self.match and self.match.to not in OUT_OF_GATE:
             return found
-        return (*found, guard)
+        guard = regression(self.test)
+        if guard is None and self.match:
+            guard = raised(self.test, self.match, self.now)
+        return (*found, guard) if guard else found
 
     @property
     def skip(self) -> Skip | None:

@@ -1,4 +1,6 @@
-"""What keeps a test in its state although a rule matches: a person, the cooldown, or a regression.
+"""What keeps a test in its state although a rule matches.
+
+A person, the cooldown, a regression, or an outage.
 
 Unknown facts: a change that nobody knows of is no person's; but with a cooldown, a test whose last
 change is not known is held, because a test that moves back and forth helps nobody.
@@ -6,7 +8,7 @@ change is not known is held, because a test that moves back and forth helps nobo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from flakegate.model import MOST_COMMITS
 
 if TYPE_CHECKING:
     from flakegate.model import FlakyTest, StateCause
-    from flakegate.policy.rules import Policy
+    from flakegate.policy.rules import Policy, Rule
 
 REGRESSION = MOST_COMMITS  # in a row: as many as a backend tells
 
@@ -23,7 +25,8 @@ REGRESSION = MOST_COMMITS  # in a row: as many as a backend tells
 class Hold:
     """Why a test is left alone.
 
-    code: "manual", "cooldown" or "broken", the reason code of a Skip. detail: the same in words.
+    code: "manual", "cooldown", "broken" or "outage", the reason code of a Skip. detail: the same in
+    words.
     until: when it ends, in seconds since the epoch; None if that is not known.
     """
 
@@ -49,6 +52,35 @@ def regression(test: FlakyTest) -> Hold | None:
     names = ", ".join(commit[:7] for commit in commits)
     detail = f"broken, not flaky: it failed on each of the last {REGRESSION} commits of the default"
     return Hold(code="broken", detail=f"{detail} branch ({names})")
+
+
+def raised(test: FlakyTest, rule: Rule, now: float) -> Hold | None:
+    """The second half of the guard: a regression that is over, or an outage, made the rule true.
+
+    None where the rule is true of what is left without them. now: seconds since the epoch.
+    """
+    left = test.steady
+    if left is None:
+        return None
+    without = replace(
+        test,
+        failure_rate=left.failure_rate,
+        runs=left.runs,
+        failures=left.failures,
+        failed_pipelines=left.failed_pipelines,
+    )
+    if rule.when.check(without, now):
+        return None
+    causes = []
+    if left.in_a_row:
+        causes.append(f"{left.in_a_row} in a row (a regression)")
+    if left.together:
+        causes.append(f"{left.together} among unusually many others (an outage)")
+    return Hold(
+        code="broken" if left.in_a_row >= left.together else "outage",
+        detail=f"without failures that are no flakiness, {' and '.join(causes)}, it failed"
+        f" {left.failures} of {left.runs} runs, and rule {rule.id} would not match",
+    )
 
 
 def _manual(policy: Policy, test: FlakyTest, now: float) -> Hold | None:

@@ -6,7 +6,7 @@ import string
 
 from hypothesis import strategies as st
 
-from flakegate.model import DATADOG, DETECTION, FlakyTest, State, StateCause
+from flakegate.model import DATADOG, DETECTION, FlakyTest, State, StateCause, Steady
 from flakegate.policy.conditions import Condition, parse
 from flakegate.policy.evidence import NO_EVIDENCE, Evidence
 from flakegate.policy.fields import FIELDS, Field, Kind
@@ -140,6 +140,16 @@ flaky_tests = st.builds(
     impact_score=figures,
     impact_level=perhaps_words,
     failing_commits=st.none() | st.lists(st.just("abcdef0"), max_size=3).map(tuple),
+    steady=st.none()
+    | st.builds(
+        Steady,
+        failure_rate=figures,
+        runs=st.integers(0, 40),
+        failures=st.integers(0, 40),
+        failed_pipelines=st.integers(0, 40),
+        in_a_row=st.integers(0, 9),
+        together=st.integers(0, 9),
+    ),
 )
 
 

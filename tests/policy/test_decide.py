@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakegate.errors import UsageError
-from flakegate.model import FlakyTest, State, StateCause
+from flakegate.model import FlakyTest, State, StateCause, Steady
 from flakegate.policy.decide import consider, decide, exempted
 from flakegate.policy.evidence import Evidence
 from flakegate.policy.plan import Plan, Unknown, dump
@@ -383,6 +383,80 @@ def test_what_newer_commits_broke_does_not_leave_the_gate() -> None:
     )
 
 
+def steady(rate: float | None, runs: int = 40, in_a_row: int = 0, together: int = 0) -> Steady:
+    failures = 0 if rate is None else round(rate * runs / 100)
+    return Steady(
+        failure_rate=rate,
+        runs=runs,
+        failures=failures,
+        failed_pipelines=failures,
+        in_a_row=in_a_row,
+        together=together,
+    )
+
+
+def test_what_a_regression_or_an_outage_raised_does_not_leave_the_gate() -> None:
+    policy = Policy(rules=(NOISY, BACK))
+    tests = [
+        flaky("a", 30, steady=steady(5, in_a_row=14)),
+        flaky("b", 30, steady=steady(20, together=3)),
+        flaky("c", 30, steady=steady(25, in_a_row=3, together=3)),
+        flaky("d", 30, steady=steady(2.5, in_a_row=3, together=9)),
+        flaky("e", 1, QUARANTINED, steady=steady(5, in_a_row=9)),
+        flaky("f", 30, steady=steady(None, runs=0, in_a_row=12)),
+        flaky("g", 10, steady=steady(5, in_a_row=9)),
+        flaky("h", 30, steady=steady(5, in_a_row=4, together=4)),
+    ]
+    plan = plan_of(policy, tests)
+    assert moved(plan) == [("c", "quarantined", "noisy"), ("e", "active", "back")]
+    assert skips(plan) == [
+        ("a", "broken", "noisy"),
+        ("b", "outage", "noisy"),
+        ("d", "outage", "noisy"),
+        ("f", "broken", "noisy"),
+        ("h", "broken", "noisy"),
+    ]
+    assert [skip.detail for skip in plan.skipped[:3]] == [
+        (
+            "without failures that are no flakiness, 14 in a row (a regression), it failed 2 of 40 "
+            "runs, and rule noisy would not match"
+        ),
+        (
+            "without failures that are no flakiness, 3 among unusually many others (an outage), it "
+            "failed 8 of 40 runs, and rule noisy would not match"
+        ),
+        (
+            "without failures that are no flakiness, 3 in a row (a regression) and 9 among "
+            "unusually many others (an outage), it failed 1 of 40 runs, and rule noisy would not "
+            "match"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "left"),
+    [
+        ("failure_rate > 20%", 5.0),
+        ("failures >= 9", 5.0),
+        ("failed_pipelines >= 9", 5.0),
+        ("runs > 40", 5.0),
+        ("not broken", 100.0),
+    ],
+)
+def test_every_figure_of_a_rule_is_asked_for_without_them(when: str, left: float) -> None:
+    test = flaky("a", 30, failures=12, failed_pipelines=12, runs=48)
+    policy = Policy(rules=(rule(when, QUARANTINED, id_="odd"),))
+    assert moved(plan_of(policy, [test])) == [("a", "quarantined", "odd")]
+    raised = replace(test, steady=steady(left, together=10))
+    assert skips(plan_of(policy, [raised])) == [("a", "outage", "odd")]
+
+
+def test_the_newest_commits_speak_before_what_is_over() -> None:
+    test = flaky("a", 30, failing_commits=("a", "b", "c"), steady=steady(5, in_a_row=3))
+    considered = consider(Policy(rules=(NOISY,)), test, NOW)
+    assert [hold.detail[:6] for hold in considered.holds] == ["broken"]
+
+
 def test_an_exemption_speaks_before_a_person_and_both_before_the_cooldown_and_the_guard() -> None:
     policy = Policy(rules=(NOISY,), cooldown=DAY)
     test = flaky("a", cause=changed(0.5, actor="dana"), failing_commits=("a", "b", "c"))
@@ -510,13 +584,32 @@ def test_more_evidence_never_adds_a_transition_to_the_only_rule(
         assert _all_moves(asked, tests) <= _all_moves(only, tests)
 
 
+def _left_without(test: FlakyTest) -> FlakyTest:
+    """With the figures that are left without regressions and outages."""
+    left = test.steady
+    if left is None:
+        return test
+    return replace(
+        test,
+        failure_rate=left.failure_rate,
+        runs=left.runs,
+        failures=left.failures,
+        failed_pipelines=left.failed_pipelines,
+    )
+
+
 @given(policies, populations)
 def test_nothing_that_is_held_moves(policy: Policy, tests: list[FlakyTest]) -> None:
     plan = plan_of(replace(policy, limits=UNBOUNDED), tests)
     by_id = {each.id: each for each in tests}
     for move in plan.transitions:
         test = by_id[move.test_id]
-        assert len(test.failing_commits or ()) < 3 or move.to_state not in (QUARANTINED, DISABLED)
+        if move.to_state in (QUARANTINED, DISABLED):
+            assert len(test.failing_commits or ()) < 3
+            assert any(
+                each.id == move.rule and each.when.check(_left_without(test), NOW)
+                for each in policy.rules
+            )
         if test.cause and test.cause.rule is None and test.cause.actor == "dana":
             assert not policy.respect_manual or NOW - test.cause.at >= policy.respect_manual
         if policy.cooldown:

@@ -44,9 +44,9 @@ class Week:
     def __init__(
         self, connection: Connection, repository: int | None, *, now: float, rate_from: str
     ) -> None:
-        counted = runs.c.is_default if rate_from == "default_branch" else true()
-        self._ran = bitmap.Count(_manifests(connection, repository, now, counted))
-        self._failed = _failures(connection, repository, now, counted)
+        counts = counted(rate_from)
+        self._ran = bitmap.Count(_manifests(connection, repository, now, counts))
+        self._failed = _failures(connection, repository, now, counts)
 
     def ran(self, number: int) -> int:
         """In how many counted runs the test with this place in the bitmaps ran."""
@@ -59,9 +59,14 @@ class Week:
         return Figures(
             runs=ran,
             failures=failures,
-            failure_rate=100 * failures / ran if ran else None,
+            failure_rate=rate(failures, ran),
             failed_pipelines=pipelines,
         )
+
+
+def counted(rate_from: str) -> ColumnElement[bool]:
+    """Which runs the failure rate counts: those of the default branch and its queue, or all."""
+    return runs.c.is_default if rate_from == "default_branch" else true()
 
 
 def history(connection: Connection, row: AnyRow, *, now: float, rate_from: str) -> History:
@@ -91,7 +96,8 @@ def suite_size(connection: Connection, repository: int | None, *, now: float) ->
     return connection.execute(known).scalar_one()
 
 
-def _within(repository: int | None, now: float) -> ColumnElement[bool]:
+def within(repository: int | None, now: float) -> ColumnElement[bool]:
+    """The runs that the figures are made from, on any branch."""
     return (
         (runs.c.repository == repository)
         & (runs.c.at > now - WINDOW)
@@ -101,13 +107,18 @@ def _within(repository: int | None, now: float) -> ColumnElement[bool]:
     )
 
 
+def rate(failures: int, ran: int) -> float | None:
+    """Percent; None of no run at all."""
+    return 100 * failures / ran if ran else None
+
+
 def _manifests(
     connection: Connection, repository: int | None, now: float, counted: ColumnElement[bool]
 ) -> list[tuple[bytes, int]]:
     """The bitmaps of the counted runs, each with the number of runs that share it."""
     shared = (
         select(runs.c.manifest, func.count().label("times"))
-        .where(_within(repository, now), counted)
+        .where(within(repository, now), counted)
         .group_by(runs.c.manifest)
         .subquery()
     )
@@ -130,7 +141,7 @@ def _failures(
         )
         .join(runs, runs.c.id == nonpass.c.run)
         .join(flaky, flaky.c.test == nonpass.c.test)
-        .where(_within(repository, now))
+        .where(within(repository, now))
         .group_by(nonpass.c.test)
     )
     return {test: (failures, pipelines) for test, failures, pipelines in connection.execute(found)}

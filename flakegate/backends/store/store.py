@@ -20,6 +20,7 @@ from flakegate.backends.store.recording import (
     record_run,
 )
 from flakegate.backends.store.schema import flaky, latest, tests
+from flakegate.backends.store.steady import steady
 from flakegate.errors import BackendError
 from flakegate.identity import test_id
 from flakegate.model import FlakyTest, Identity, State, StateCause, UpdateResult
@@ -107,14 +108,20 @@ class Store:
             rows = connection.execute(
                 self._rows(connection).where(flaky.c.state.in_(wanted)).order_by(tests.c.key)
             ).all()
-            failing = regressions.failing_commits(
+            repository = repository_row(connection, self.repository)
+            numbers = {row.id: row.number for row in rows}
+            flaky_tests = dict(zip(numbers, self._flaky(connection, rows, None), strict=True))
+            failing = regressions.failing_commits(connection, repository, numbers)
+            without = steady(
                 connection,
-                repository_row(connection, self.repository),
-                {row.id: row.number for row in rows},
+                repository,
+                {row: (numbers[row], test) for row, test in flaky_tests.items()},
+                now=self.now,
+                rate_from=self.rate_from,
             )
             found = [
-                replace(test, failing_commits=failing.get(row.id, ()))
-                for row, test in zip(rows, self._flaky(connection, rows, seen_by=None), strict=True)
+                replace(test, failing_commits=failing.get(row, ()), steady=without.get(row))
+                for row, test in flaky_tests.items()
             ]
         if progress is not None:
             progress(len(found), len(found))
