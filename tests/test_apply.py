@@ -16,7 +16,8 @@ from flakegate.backends.datadog.backend import Datadog
 from flakegate.errors import BackendError, ExitCode, NothingChangedError
 from flakegate.journal import Journal
 from flakegate.model import State, Transition, UpdateResult
-from flakegate.transport import Timer, Transport
+from flakegate.transport.client import Transport
+from flakegate.transport.waiting import Timer
 from tests.fake_datadog import API_KEY, APP_KEY, HANG_UP, REPOSITORY, FakeDatadog, Reply, flaky
 
 if TYPE_CHECKING:

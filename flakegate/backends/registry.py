@@ -53,7 +53,7 @@ def open_backend(kind: str, settings: Settings, env: Mapping[str, str]) -> Backe
 def _datadog(settings: Settings, env: Mapping[str, str]) -> Backend:
     from flakegate.backends.datadog.access import address, required_keys
     from flakegate.backends.datadog.backend import Datadog
-    from flakegate.transport import Transport
+    from flakegate.transport.client import Transport
 
     transport = Transport(
         address(env, settings.api_url), headers=required_keys(env).headers(), tell=settings.warn

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Transition,
         UpdateResult,
     )
-    from flakegate.transport import Transport
+    from flakegate.transport.client import Transport
 
 FIELDS = frozenset(
     {

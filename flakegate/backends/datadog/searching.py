@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from flakegate.model import FlakyTest
-    from flakegate.transport import Transport
+    from flakegate.transport.client import Transport
 
 PAGE_SIZE = 500
 QUERY_TIP = (

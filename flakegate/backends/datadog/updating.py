@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flakegate.model import Transition, UpdateResult
-    from flakegate.transport import Transport
+    from flakegate.transport.client import Transport
 
 BATCH_SIZE = 100  # Datadog documents no maximum
 TIPS = {401: KEYS_TIP, 403: f"the application key needs test_optimization_write; or {KEYS_TIP}"}

@@ -12,7 +12,8 @@ from flakegate.backends.datadog.backend import FIELDS, Datadog
 from flakegate.backends.datadog.searching import PAGE_SIZE
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
 from flakegate.model import FlakyTest, Identity, State, Transition
-from flakegate.transport import Timer, Transport
+from flakegate.transport.client import Transport
+from flakegate.transport.waiting import Timer
 from tests.fake_datadog import (
     KEYS,
     REPOSITORY,

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flakegate.errors import BackendError, NothingChangedError, UsageError
-from flakegate.transport import MOST_BYTES, Patience, Timer, Transport, checked_address
+from flakegate.transport.address import checked_address
+from flakegate.transport.body import MOST_BYTES
+from flakegate.transport.client import Transport
+from flakegate.transport.waiting import Patience, Timer
 from flakegate.version import VERSION
 from tests.fake_datadog import API_KEY, APP_KEY, HANG_UP, FakeDatadog, Reply, rate_limited
 
