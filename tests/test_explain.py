@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flakegate.explain import Backing, Explanation, Fate, fate, nearest
 from flakegate.explained import lines, to_json
 from flakegate.gate import excuse
-from flakegate.model import FlakyTest, History, State, StateCause
+from flakegate.model import FlakyTest, History, State, StateCause, Steady
 from flakegate.policy.decide import consider, decide
 from flakegate.policy.evidence import Evidence
 from flakegate.policy.fields import FIELDS
@@ -200,6 +200,12 @@ def test_holds_and_the_regression_guard() -> None:
     text = said(explained(loud, broken))
     assert "regression broken, not flaky: it failed on each of the last 3 commits" in text
     assert "leaves it active, though rule noisy matches: broken" in text
+    left = Steady(failure_rate=0.0, runs=9, failures=0, failed_pipelines=0, in_a_row=14, together=0)
+    over = said(explained(loud, replace(TEST, steady=left)))
+    assert "regression without failures that are no flakiness, 14 in a row (a regression)" in over
+    assert "leaves it active, though rule noisy matches: without failures" in over
+    down = said(explained(loud, replace(TEST, steady=replace(left, in_a_row=0, together=3))))
+    assert "held       without failures that are no flakiness, 3 among unusually many" in down
     one = said(explained(loud, replace(TEST, failing_commits=("c" * 40,))))
     assert "no, it failed on the newest 1 commit of the default branch; 3 in a row" in one
     unknown = said(explained(loud, replace(TEST, failing_commits=None)))
