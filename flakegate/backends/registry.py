@@ -75,6 +75,7 @@ def _store(settings: Settings, env: Mapping[str, str]) -> Backend:
         rate_from=settings.rate_from,
         keep=settings.keep,
         write=settings.write,
+        warn=settings.warn,
     )
 
 

@@ -6,9 +6,10 @@ SQLAlchemy understands.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, inspect, select
@@ -17,10 +18,13 @@ from sqlalchemy.pool import NullPool
 
 from flakegate.backends.store import schema
 from flakegate.backends.store.address import sqlite_path
+from flakegate.backends.store.backup import back_up
+from flakegate.backends.store.migrations import create, migrate
 from flakegate.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -28,6 +32,7 @@ PATIENCE = (
     10.0  # seconds to wait for another process; a transaction of ours takes a few milliseconds
 )
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")  # of a schema
 _AGAIN = "then run this again: what is recorded already is not recorded twice"
 _REBUILD = "restore it from the CI cache, or move it away and `flakegate collect` the shards again"
 # SQLite's words (sqlite3_errstr), ours, and what to do next. Python 3.10 does not give the codes.
@@ -54,6 +59,7 @@ _ERRORS = (
         "name a store with --store or FLAKEGATE_STORE; a new file is made where there is none",
     ),
     ("malformed", "the file is damaged", _REBUILD),
+    ("no such table", "the file is damaged: a table is missing", _REBUILD),
     ("disk I/O error", "the disk failed to read or write", f"check the disk, {_AGAIN}"),
 )
 
@@ -70,11 +76,18 @@ class Database:
     rolls it back).
     """
 
-    def __init__(self, place: str, connect: Callable[[], sqlite3.Connection] | None) -> None:
-        """connect: opens the file, once for each transaction. None: there is no file to read."""
+    def __init__(
+        self,
+        place: str,
+        connect: Callable[[], sqlite3.Connection],
+        prepare: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """connect: opens the file, or a database in memory, once for each transaction.
+
+        prepare: makes one in memory what a store has to be; after that nothing may write to it.
+        """
         self.place = place
-        self._absent = connect is None
-        connect = connect or (lambda: sqlite3.connect(":memory:", isolation_level=None))
+        self._prepare = prepare
         self._engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
         event.listen(self._engine, "begin", _begin)
 
@@ -98,8 +111,9 @@ class Database:
         try:
             engine = self._engine.execution_options(begin=begin)
             with engine.begin() as connection:
-                if self._absent:
-                    schema.METADATA.create_all(connection)
+                if self._prepare is not None:
+                    self._prepare(connection)
+                    connection.exec_driver_sql("PRAGMA query_only = ON")
                 yield connection
         except DBAPIError as error:
             raise _explained(str(error.orig), self.place) from error
@@ -107,12 +121,20 @@ class Database:
             raise _explained("malformed", self.place) from error
 
 
-def open_database(url: str, *, write: bool, patience: float = PATIENCE) -> Database:
+def open_database(
+    url: str,
+    *,
+    write: bool,
+    patience: float = PATIENCE,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Database:
     """Opens `sqlite:///relative.db` or `sqlite:////absolute.db`, and checks that it is a store.
 
-    write: makes the file where there is none; else such a file is an empty store, and not made.
-    patience: seconds to wait for a lock. Raises UsageError for other URLs, BackendError for files
-    that are no store, or of a newer flakegate, or cannot be used.
+    write: makes the file where there is none, and migrates an older one, with a backup beside it;
+    else a missing file is an empty store, and an older one is migrated in memory, at each reading.
+    patience: seconds to wait for a lock. warn: is told, in a line, that a store was migrated.
+    Raises UsageError for other URLs, BackendError for files that are no store, or of a newer
+    flakegate, or cannot be used.
     """
     path = sqlite_path(url)
     place = str(path)
@@ -122,7 +144,7 @@ def open_database(url: str, *, write: bool, patience: float = PATIENCE) -> Datab
         if write:
             path.parent.mkdir(parents=True, exist_ok=True)
         elif not path.exists() or path.stat().st_size == 0:
-            return Database(place, None)
+            return Database(place, _memory, create)
     except OSError as error:
         raise BackendError(
             f"{place}: {error.strerror or error}",
@@ -134,11 +156,52 @@ def open_database(url: str, *, write: bool, patience: float = PATIENCE) -> Datab
     database = Database(place, lambda: _connect(uri, write=write, patience=patience))
     with database.reading() as connection:
         version = _version(connection, place)
-    if write and version is None:
-        with database.writing() as connection:
-            if _version(connection, place) is None:  # nobody was quicker
-                _create(connection)
-    return database if write or version is not None else Database(place, None)
+    if version == schema.VERSION:
+        return database
+    if write:
+        told = _upgraded(database, path)
+        if told is not None:
+            warn(told)
+        return database
+    if version is None:
+        return Database(place, _memory, create)
+    return Database(place, lambda: _copy(uri, patience=patience), migrate)
+
+
+def _upgraded(database: Database, path: Path) -> str | None:
+    """Creates or migrates the store, all or nothing; what to tell of it, None if nothing is."""
+    with database.writing() as connection:
+        before = _version(connection, database.place)
+        if before is None:
+            create(connection)
+            return None
+        if before == schema.VERSION:  # another process was quicker
+            return None
+        # A file that cannot be written says so now, and needs no backup.
+        connection.execute(schema.meta.update().values(value=schema.meta.c.value))
+        backup = _backed_up(database, path, before)
+        migrate(connection)
+    return (
+        f"{database.place} was migrated from schema {before} to {schema.VERSION}; "
+        f"as it was before, it is in {backup}"
+    )
+
+
+def _backed_up(database: Database, path: Path, version: int) -> Path:
+    """Where the copy is. The write lock is held: what is read here is what will be migrated."""
+    try:
+        with database.reading() as connection:
+            _version(connection, database.place)  # begins to read
+            source = connection.connection.driver_connection
+            assert isinstance(source, sqlite3.Connection)  # noqa: S101 - _connect made it
+            return back_up(source, path, version)
+    except (OSError, sqlite3.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise BackendError(
+            f"{path}: its schema {version} has to be migrated, and a backup of it cannot be written"
+            f" beside it ({why}); it is as it was",
+            tip="free some space, or make its folder writable, then run this again",
+        ) from error
 
 
 def _begin(connection: Connection) -> None:
@@ -153,12 +216,19 @@ def _connect(uri: str, *, write: bool, patience: float) -> sqlite3.Connection:
     return connection
 
 
-def _create(connection: Connection) -> None:
-    schema.METADATA.create_all(connection)
-    values = {"application": schema.APPLICATION, "schema": str(schema.VERSION)}
-    connection.execute(
-        schema.meta.insert(), [{"name": name, "value": value} for name, value in values.items()]
-    )
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None)
+
+
+def _copy(uri: str, *, patience: float) -> sqlite3.Connection:
+    """The file's content, in memory."""
+    with closing(_connect(uri, write=False, patience=patience)) as source:
+        # Begin to read with the usual patience: `backup` waits for a lock without end.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        copy = _memory()
+        source.backup(copy)
+    return copy
 
 
 def _version(connection: Connection, place: str) -> int | None:
@@ -174,14 +244,14 @@ def _version(connection: Connection, place: str) -> int | None:
         rows = connection.execute(select(schema.meta.c.name, schema.meta.c.value))
         found = {str(name): str(value) for name, value in rows}
     version = found.get("schema", "")
-    if found.get("application") != schema.APPLICATION or not version.isdecimal():
+    if found.get("application") != schema.APPLICATION or not _NUMBER.fullmatch(version):
         raise BackendError(
             f"{place}: a SQLite database, but not one of flakegate",
             tip="name another file with --store or FLAKEGATE_STORE; this one is as it was",
         )
-    if int(version) != schema.VERSION:
+    if int(version) > schema.VERSION:
         raise BackendError(
-            f"{place}: written by another version of flakegate (its schema is {version}, "
+            f"{place}: written by a newer version of flakegate (its schema is {version}, "
             f"this one knows {schema.VERSION})",
             tip="use the newer flakegate everywhere; the file is as it was",
         )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     AnyRow = Row[Unpack[tuple[Any, ...]]]
 
 APPLICATION = "flakegate"
-VERSION = 1
+VERSION = 2  # what changes here needs a step in `migrations`
 
 METADATA = MetaData()
 
@@ -123,7 +123,8 @@ latest = Table(
 )
 
 # Append-only. last_run: the newest row of `runs` when this was written; pipeline: the CI run that
-# wrote it. Both together tell whether a run could have caused its own excuse.
+# wrote it. Both together tell whether a run could have caused its own excuse. until: when what a
+# person chose is over, in seconds since the epoch; none if it was not for a time.
 state_log = Table(
     "state_log",
     METADATA,
@@ -137,6 +138,7 @@ state_log = Table(
     Column("reason", Text),
     Column("pipeline", String),
     Column("last_run", Integer, nullable=False),
+    Column("until", Float),
 )
 
 # Once here, a test stays. entry: the line of the log that gave it its state.

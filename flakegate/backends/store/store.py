@@ -26,7 +26,7 @@ from flakegate.identity import test_id
 from flakegate.model import FlakyTest, Identity, State, StateCause, UpdateResult
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from sqlalchemy import Connection, Select
     from typing_extensions import Unpack
@@ -80,10 +80,11 @@ class Store:
         write: bool,
         keep: float = retention.KEEP,
         patience: float = PATIENCE,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> Store:
         """Opens `sqlite:///…`; see open_database, also for what it raises."""
         return cls(
-            database=open_database(url, write=write, patience=patience),
+            database=open_database(url, write=write, patience=patience, warn=warn),
             repository=repository,
             pipeline=pipeline,
             now=now,

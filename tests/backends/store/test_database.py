@@ -17,6 +17,7 @@ import pytest
 
 from flakegate.backends.store.address import sqlite_path
 from flakegate.backends.store.database import open_database
+from flakegate.backends.store.schema import VERSION
 from flakegate.backends.store.store import Store
 from flakegate.errors import BackendError, UsageError
 from flakegate.model import State
@@ -182,6 +183,15 @@ def foreign(path: Path, *statements: str) -> None:
             "CREATE TABLE meta (name TEXT, value TEXT)",
             "INSERT INTO meta VALUES ('application', 'flakegate'), ('schema', NULL)",
         ],
+        [
+            "CREATE TABLE meta (name TEXT, value TEXT)",
+            "INSERT INTO meta VALUES ('application', 'flakegate'), ('schema', '0')",
+        ],
+        [
+            "CREATE TABLE meta (name TEXT, value TEXT)",
+            "INSERT INTO meta VALUES ('application', 'flakegate'), ('schema', hex(zeroblob(9999)))",
+            "UPDATE meta SET value = replace(value, '0', '9') WHERE name = 'schema'",
+        ],
     ],
 )
 def test_a_database_of_something_else_is_left_alone(
@@ -200,9 +210,11 @@ def test_a_database_of_something_else_is_left_alone(
 @pytest.mark.parametrize("write", [True, False])
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path, write: bool) -> None:
     path = filled(tmp_path)
-    foreign(path, "UPDATE meta SET value = '2' WHERE name = 'schema'")
+    newer = VERSION + 1
+    foreign(path, f"UPDATE meta SET value = '{newer}' WHERE name = 'schema'")  # noqa: S608
     before = path.read_bytes()
-    with pytest.raises(BackendError, match="its schema is 2, this one knows 1") as raised:
+    says = f"its schema is {newer}, this one knows {VERSION}"
+    with pytest.raises(BackendError, match=says) as raised:
         opened(path, write=write)
     assert "newer flakegate" in (raised.value.tip or "")
     assert path.read_bytes() == before
