@@ -26,6 +26,7 @@ PURE = (
     "flakegate.attribution",
     "flakegate.backends.store.bitmap",
     "flakegate.backends.store.detection",
+    "flakegate.matching",
     "flakegate.gate",
     "flakegate.ci",
     "flakegate.render",

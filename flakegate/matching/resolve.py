@@ -1,0 +1,193 @@
+"""Failing results ↔ flaky tests: for each exactly one, none, or a refusal in words.
+
+First `seek` says what each failing result can be; a backend is asked for the flaky tests of those
+suites; then `resolve` says which of them each is. Nothing is guessed: a result that could be two
+tests, or a test that could be two results of its report, is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from flakegate.matching.candidate import Checkout, compare
+from flakegate.matching.frameworks import READ, guess
+from flakegate.results import SHARED, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from flakegate.junit import Report
+    from flakegate.matching.candidate import Candidate, Reading
+    from flakegate.model import FlakyTest
+
+    _Names = tuple[str | None, str | None, str]
+
+# Whatever two cases that can be one test have in common, and as little more as is cheap to say.
+_IN_COMMON = re.compile(r"[\s\x00-\x1f\x7f-\x9f./>]+|[(\[{].*", re.DOTALL)
+
+_UNKNOWN = (
+    "which framework wrote its report cannot be told: say so with reports[].framework in the"
+    " policy (pytest, jest, mocha, vitest, java or go)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrote:
+    """Which framework a report's cases were read as. framework: None if it cannot be told.
+
+    guessed: from the report itself; else the policy says it.
+    """
+
+    report: str
+    framework: str | None
+    guessed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What a failing result can be. at: its place in the results. refusal: why it cannot be told.
+
+    Even where it is refused, `candidates` say what it can be.
+    """
+
+    at: int
+    candidates: tuple[Candidate, ...] = ()
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matches:
+    """results: as given, those that cannot be told now `ambiguous`. known: the flaky ones."""
+
+    results: tuple[Result, ...]
+    known: dict[Result, FlakyTest]
+
+
+def wrote(reports: Iterable[Report], results: Iterable[Result]) -> tuple[Wrote, ...]:
+    """The frameworks of the reports that hold a failing result, in the order of the reports."""
+    failing = {each.report for each in results if each.outcome.failing}
+    return tuple(_wrote(report) for report in reports if report.path in failing)
+
+
+def _wrote(report: Report) -> Wrote:
+    return Wrote(report=report.path, framework=guess(report), guessed=True)
+
+
+def seek(
+    reports: Sequence[Report], results: Sequence[Result], roots: tuple[str, ...] = ()
+) -> tuple[Sought, ...]:
+    """What each failing result can be, in their order.
+
+    results: `fold(reports)`. roots: see `Checkout`.
+    """
+    by_path = {report.path: report for report in reports}
+    groups: dict[str, list[int]] = defaultdict(list)
+    for at, each in enumerate(results):
+        groups[by_path[each.report].attempts_of or each.report].append(at)
+    sought: list[Sought] = []
+    for group in groups.values():
+        failing = [at for at in group if results[at].outcome.failing]
+        if failing:
+            names = {_in_common(results[at]) for at in failing}
+            alike = [at for at in group if _in_common(results[at]) in names]
+            readings = _readings(results, alike, by_path, roots)
+            holders = _holders(readings)
+            sought += [_sought(at, results[at], readings.get(at), holders) for at in failing]
+    return tuple(sorted(sought, key=lambda each: each.at))
+
+
+def _in_common(result: Result) -> str:
+    return _IN_COMMON.sub("", result.case.name or "")
+
+
+def _readings(
+    results: Sequence[Result],
+    alike: Sequence[int],
+    by_path: Mapping[str, Report],
+    roots: tuple[str, ...],
+) -> dict[int, Reading]:
+    """What the results at these places can be; without those of reports of unknown frameworks."""
+    frameworks = {path: guess(by_path[path]) for path in {results[at].report for at in alike}}
+    found: dict[int, Reading] = {}
+    for at in alike:
+        path = results[at].report
+        if framework := frameworks[path]:
+            checkout = Checkout(base_dir=by_path[path].base_dir, roots=roots)
+            found[at] = READ[framework](results[at].case, checkout)
+    return found
+
+
+def _holders(readings: Mapping[int, Reading]) -> Counter[_Names]:
+    """How many results can be the test of these names."""
+    return Counter(
+        names for reading in readings.values() for names in set(map(_names, reading.candidates))
+    )
+
+
+def _names(candidate: Candidate) -> _Names:
+    return candidate.module, candidate.suite, candidate.name
+
+
+def _sought(at: int, result: Result, reading: Reading | None, holders: Counter[_Names]) -> Sought:
+    if result.ambiguous is not None and result.ambiguous != SHARED:
+        return Sought(at=at, refusal=result.ambiguous)
+    if reading is None:
+        return Sought(at=at, refusal=_UNKNOWN)
+    shared = any(holders[_names(each)] > 1 for each in reading.candidates)
+    refusal = reading.refusal or (SHARED if shared else None)
+    return Sought(at=at, candidates=reading.candidates, refusal=refusal)
+
+
+def resolve(
+    results: Sequence[Result], sought: Iterable[Sought], tests: Iterable[FlakyTest]
+) -> Matches:
+    """Which of the flaky tests each failing result is.
+
+    sought: `seek(…, results)`. tests: at least every flaky test in one of their suites.
+    """
+    pool = _Pool(tests)
+    resolved = list(results)
+    known: dict[Result, FlakyTest] = {}
+    for each in sought:
+        test, refusal = (None, each.refusal) if each.refusal else _which(each.candidates, pool)
+        resolved[each.at] = replace(results[each.at], ambiguous=refusal)
+        if test is not None:
+            known[resolved[each.at]] = test
+    return Matches(results=tuple(resolved), known=known)
+
+
+class _Pool:
+    """Flaky tests, found by their names as reporters spell them."""
+
+    def __init__(self, tests: Iterable[FlakyTest]) -> None:
+        self._tests = {test.id: test for test in tests}
+        self._spelled: dict[Callable[[str], str], dict[str, list[FlakyTest]]] = {}
+
+    def named(self, candidate: Candidate) -> list[FlakyTest]:
+        """Those whose name is spelled as that of the candidate."""
+        spelled = candidate.spelled
+        if spelled not in self._spelled:
+            by_name: dict[str, list[FlakyTest]] = defaultdict(list)
+            for test in self._tests.values():
+                by_name[spelled(test.name)].append(test)
+            self._spelled[spelled] = by_name
+        return self._spelled[spelled].get(candidate.name, [])
+
+
+def _which(candidates: Iterable[Candidate], pool: _Pool) -> tuple[FlakyTest | None, str | None]:
+    """The one flaky test that this is, if it is one, and why that cannot be told."""
+    same: dict[str, FlakyTest] = {}
+    for candidate in candidates:
+        for test in pool.named(candidate):
+            agreement = compare(candidate, test)
+            if isinstance(agreement, str):
+                return None, agreement
+            if agreement:
+                same[test.id] = test
+    if len(same) > 1:
+        names = ", ".join(sorted(same))
+        return None, f"{len(same)} flaky tests have its names: {names}"
+    return next(iter(same.values()), None), None
