@@ -1,29 +1,25 @@
 """A small Datadog on loopback: real HTTP, written from the API reference and nothing of flakegate.
 
 It holds flaky tests, answers search and update as the reference says, refuses every body that the
-reference does not allow, records each request, and misbehaves where a test scripts it to.
+reference does not allow, and records each request. The faults between it and its clients are those
+of `faults.Front`.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import socket
-import threading
 import time
-from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
 from typing import TYPE_CHECKING, Any
 
 from tests import fake_search
+from tests.faults import Front, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
-    from typing_extensions import Self
+    from tests.faults import Request
 
 API_KEY = "0123456789abcdef-api-secret"
 APP_KEY = "fedcba9876543210-application-secret"
@@ -56,41 +52,6 @@ UPDATE = {
         "attributes": {"tests": [{"id": str, "new_state": STATES}]},
     }
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request as it arrived; the names of headers in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def attributes(self) -> Any:
-        """`data.attributes` of its JSON."""
-        return json.loads(self.body)["data"]["attributes"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer that a test asks for in place of the real one.
-
-    wait: seconds before it. drip: seconds before each byte of the body. cut: drops the connection
-    after so many bytes of the answer. act: carries out the request first.
-    """
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    wait: float = 0.0
-    drip: float = 0.0
-    cut: int | None = None
-    act: bool = False
-
-
-HANG_UP = Reply(cut=0)
 
 
 def rate_limited(reset: str, name: str = "flaky_tests") -> Reply:
@@ -132,12 +93,11 @@ def changed(state: str, *, at: float, policy: str) -> dict[str, object]:
     return {"status": state, "timestamp": at * 1000, "commit_sha": "", "policy_id": policy}
 
 
-@dataclass(slots=True, kw_only=True)
-class FakeDatadog:
+@dataclass(slots=True, kw_only=True, eq=False)
+class FakeDatadog(Front):
     """The service; a context manager. Everything a test may set or read is a field.
 
-    script: what to answer to the next requests, one each; None: behave. always: what to answer when
-    the script is empty. page_cap: most tests a page, whatever was asked. trailing_page: the last
+    page_cap: most tests a page, whatever was asked. trailing_page: the last
     page still has a cursor, to an empty one. refuse: error by test id. forget: ids that are changed
     but not mentioned in the answer. clock: seconds since the epoch, when a state is changed.
     """
@@ -148,32 +108,11 @@ class FakeDatadog:
     permissions: set[str] = field(
         default_factory=lambda: {"test_optimization_read", "test_optimization_write"}
     )
-    script: deque[Reply | None] = field(default_factory=deque)
-    always: Reply | None = None
     page_cap: int = 1000
     trailing_page: bool = False
     refuse: dict[str, str] = field(default_factory=dict)
     forget: set[str] = field(default_factory=set)
     clock: Callable[[], float] = time.time
-    requests: list[Request] = field(default_factory=list)
-    _server: _Server | None = None
-
-    def __enter__(self) -> Self:
-        self._server = _Server(self)
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.hang_up()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """For `--api-url`."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def states(self) -> dict[str, str]:
@@ -359,81 +298,3 @@ def _texts(value: Any) -> Iterable[str]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else value
-
-
-class _Server(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, fake: FakeDatadog) -> None:
-        self.fake = fake
-        self.lock = threading.Lock()
-        self.open: list[socket.socket] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.open.append(request)
-        super().process_request(request, client_address)
-
-    def hang_up(self) -> None:
-        """Ends kept connections, so that no thread waits on them for ever."""
-        for connection in self.open:
-            with suppress(OSError):  # its other end is gone already
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that gives up in the middle is an ordinary event here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    do_PATCH = do_GET = do_PUT = do_DELETE = do_POST  # noqa: N815 - the base class's names
-
-    def _serve(self) -> None:
-        fake = self.server.fake
-        with self.server.lock:
-            length = int(self.headers.get("Content-Length", 0))
-            request = Request(
-                method=self.command,
-                path=self.path,
-                headers={name.lower(): value for name, value in self.headers.items()},
-                body=self.rfile.read(length),
-            )
-            fake.requests.append(request)
-            scripted = fake.script.popleft() if fake.script else fake.always
-            if scripted is None or scripted.act:
-                answer = fake.answer(request)
-            reply = answer if scripted is None else scripted
-        self._send(reply)
-
-    def _send(self, reply: Reply) -> None:
-        time.sleep(reply.wait)
-        names = {name.lower() for name in reply.headers}
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        if "content-length" not in names and "transfer-encoding" not in names:
-            self.send_header("Content-Length", str(len(reply.body)))
-        self.send_header("Connection", "keep-alive" if reply.cut is None else "close")
-        if reply.cut is not None:
-            self._headers_buffer: list[bytes]
-            whole = b"".join([*self._headers_buffer, b"\r\n", reply.body])
-            self.wfile.write(whole[: reply.cut])
-            self.close_connection = True
-            return
-        self.end_headers()
-        for at in range(len(reply.body)) if reply.drip else ():
-            time.sleep(reply.drip)
-            self.wfile.write(reply.body[at : at + 1])
-        if not reply.drip:
-            self.wfile.write(reply.body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Says nothing: tests read `FakeDatadog.requests`."""

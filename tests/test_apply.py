@@ -18,7 +18,8 @@ from flakegate.journal import Journal
 from flakegate.model import State, Transition, UpdateResult
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Timer
-from tests.fake_datadog import API_KEY, APP_KEY, HANG_UP, REPOSITORY, FakeDatadog, Reply, flaky
+from tests.fake_datadog import API_KEY, APP_KEY, REPOSITORY, FakeDatadog, flaky
+from tests.faults import HANG_UP, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.reports import SMALLEST, junit, write
-from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, Reply, changed, flaky
+from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, changed, flaky
+from tests.faults import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

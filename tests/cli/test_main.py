@@ -17,7 +17,8 @@ from flakegate.cli.main import COMMANDS
 from flakegate.errors import MEANING, ExitCode
 from flakegate.version import VERSION
 from tests.cli.reports import SMALLEST, junit, write
-from tests.fake_datadog import API_KEY, KEYS, FakeDatadog, Reply, flaky
+from tests.fake_datadog import API_KEY, KEYS, FakeDatadog, flaky
+from tests.faults import Reply
 
 if TYPE_CHECKING:
     from tests.conftest import Caller

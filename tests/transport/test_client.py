@@ -16,7 +16,8 @@ from flakegate.transport.body import MOST_BYTES
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Patience, Timer
 from flakegate.version import VERSION
-from tests.fake_datadog import API_KEY, APP_KEY, HANG_UP, FakeDatadog, Reply, rate_limited
+from tests.fake_datadog import API_KEY, APP_KEY, FakeDatadog, rate_limited
+from tests.faults import HANG_UP, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -18,11 +18,11 @@ from tests.fake_datadog import (
     KEYS,
     REPOSITORY,
     FakeDatadog,
-    Reply,
     changed,
     flaky,
     rate_limited,
 )
+from tests.faults import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
