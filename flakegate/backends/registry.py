@@ -20,7 +20,8 @@ class Settings:
     store_url: of the embedded store. api_url: instead of the address that the site gives.
     query, rate_from, keep: from the policy. repository: its id. pipeline: this CI run, whose own
     records excuse nothing. now: seconds since the epoch. write: whether anything will be changed.
-    warn: is told, in a line, what should be known beside the answer.
+    warn: is told, in a line, what should be known beside the answer. note: likewise, at once, why
+    it takes longer. log: likewise every request to a service, and what came of it.
     """
 
     store_url: str
@@ -33,6 +34,8 @@ class Settings:
     now: float
     write: bool
     warn: Callable[[str], None]
+    note: Callable[[str], None]
+    log: Callable[[str], None]
 
 
 def choose(kind: str | None, env: Mapping[str, str]) -> str:
@@ -53,10 +56,17 @@ def open_backend(kind: str, settings: Settings, env: Mapping[str, str]) -> Backe
 def _datadog(settings: Settings, env: Mapping[str, str]) -> Backend:
     from flakegate.backends.datadog.access import address, required_keys
     from flakegate.backends.datadog.backend import Datadog
+    from flakegate.transport.address import allows_http
     from flakegate.transport.client import Transport
+    from flakegate.transport.waiting import patience
 
     transport = Transport(
-        address(env, settings.api_url), headers=required_keys(env).headers(), tell=settings.warn
+        address(env, settings.api_url),
+        headers=required_keys(env).headers(),
+        plain_http=allows_http(env),
+        patience=patience(env),
+        tell=settings.note,
+        log=settings.log,
     )
     return Datadog(
         transport, repository=settings.repository, query=settings.query, warn=settings.warn

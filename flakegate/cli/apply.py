@@ -48,7 +48,7 @@ def command(
     a day, or if nothing of it holds any more; a change that no longer holds is left out and named.
     Beyond a limit of the policy nothing leaves the gate (exit 6).
     """
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     need_policy(call)
     context = call.context()
     permission = may_apply(call.policy.apply, context, override=True)

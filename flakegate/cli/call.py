@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakegate.backends.store.address import holds_password, sqlite_path
+from flakegate.cli.say import note
 from flakegate.errors import BackendError, PolicyError, UsageError
 from flakegate.policy.rules import Policy
 
@@ -39,7 +40,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of flakegate. now: seconds since the epoch. policy: the defaults without a file."""
+    """One call of flakegate. now: seconds since the epoch. policy: the defaults without a file.
+
+    verbose: every request to a service is told.
+    """
 
     folder: Path
     env: Mapping[str, str]
@@ -47,6 +51,7 @@ class Call:
     policy: Policy
     has_policy: bool
     where: Where
+    verbose: bool = False
 
     def context(self) -> CIContext:
         """Asks the CI's environment, and git for what it does not say."""
@@ -79,7 +84,7 @@ class Call:
         )
 
 
-def begin(policy_file: str | None, where: Where) -> Call:
+def begin(policy_file: str | None, where: Where, *, verbose: bool = False) -> Call:
     """Reads clock and policy. Raises PolicyError with every problem of the policy at once."""
     from flakegate.ci import clock
 
@@ -95,6 +100,7 @@ def begin(policy_file: str | None, where: Where) -> Call:
         policy=_read_policy(path, folder) if path else Policy(),
         has_policy=path is not None,
         where=where,
+        verbose=verbose,
     )
 
 
@@ -172,6 +178,8 @@ def opened(
         now=call.now,
         write=write,
         warn=warn,
+        note=note,
+        log=note if call.verbose else lambda _: None,
     )
     backend = open_backend(kind, settings, call.env)
     try:

@@ -35,7 +35,7 @@ def command(
     REPORT is a JUnit file, a folder (all *.xml below it), or a quoted glob. Nothing is recorded
     and no state is changed.
     """
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     warnings = call.warnings()
     judged = judge_reports(
         call,

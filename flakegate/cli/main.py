@@ -33,10 +33,6 @@ COMMANDS = {
     "schema": "The JSON Schema of the policy, for editors.",
     "init": "Write a policy file to start from.",
 }
-SECRETS = (
-    "DD_API_KEY", "DD_APP_KEY", "DD_APPLICATION_KEY", "DATADOG_API_KEY", "DATADOG_APP_KEY",
-    "DATADOG_APPLICATION_KEY", "GITHUB_TOKEN", "GITLAB_TOKEN", "FLAKEGATE_STORE",
-)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -150,10 +146,9 @@ def _bug(bug: Exception) -> int:
     import tempfile
     import traceback
 
-    text = "".join(traceback.format_exception(bug))
-    for name in SECRETS:
-        if secret := os.environ.get(name, "").strip():
-            text = text.replace(secret, f"[{name}]")
+    from flakegate.redaction import redacted, secrets_of
+
+    text = redacted("".join(traceback.format_exception(bug)), secrets_of(os.environ))
     summary = f"a bug of flakegate: {type(bug).__name__}"
     try:
         handle, path = tempfile.mkstemp(prefix="flakegate-", suffix=".log", text=True)

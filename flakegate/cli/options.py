@@ -93,6 +93,9 @@ summary = click.option(
 dry_run = click.option(
     "--dry-run", is_flag=True, help="Write to no backend, store, journal or forge."
 )
+override = click.option(
+    "--apply/--no-apply", "override", default=None, help="Change states, or do not."
+)
 strict = click.option(
     "--strict",
     is_flag=True,
@@ -100,7 +103,10 @@ strict = click.option(
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say only the result, in one line.")
 verbose = click.option(
-    "-v", "--verbose", is_flag=True, help="Leave nothing out: every row, whole messages."
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Leave nothing out: every row, whole messages, each request.",
 )
 test_exit_code = click.option(
     "--test-exit-code",

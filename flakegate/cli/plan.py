@@ -37,7 +37,7 @@ def command(
     output: Output,
 ) -> int:
     """Say what the policy would change, by which rule and why. Changes nothing."""
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     need_policy(call)
     context = call.context()
     warnings = call.warnings()

@@ -45,7 +45,7 @@ class _Acted:
 @options.policy
 @options.where
 @options.base_dir
-@click.option("--apply/--no-apply", "override", default=None, help="Change states, or do not.")
+@options.override
 @options.strict
 @options.dry_run
 @options.output
@@ -68,7 +68,7 @@ def command(
     and judges nothing. States are changed where the policy's `apply` allows it: by default in runs
     of the default branch, never in those of pull requests.
     """
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     if not reports:
         need_policy(call)
     ended = how_ended(test_exit_code, test_outcome)

@@ -54,7 +54,7 @@ def command(
     if not reason.strip():
         raise UsageError("--reason is empty", tip="say why: whoever meets this state will ask")
     names = _names(tests)
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     context = call.context()
     permission = may_apply("always", context, override=True)
     if not permission.allowed:

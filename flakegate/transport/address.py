@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from flakegate.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ALLOW_HTTP = "FLAKEGATE_ALLOW_HTTP"
 _LABEL = "[a-z0-9_][a-z0-9_-]{0,62}"
@@ -37,6 +41,14 @@ def checked_address(url: str, *, plain_http: bool = False) -> str:
             f" {ALLOW_HTTP}=1 allows it",
         )
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def allows_http(env: Mapping[str, str]) -> bool:
+    """Whether plain http to other machines is asked for. Raises UsageError if that is unclear."""
+    text = env.get(ALLOW_HTTP, "")
+    if text not in {"", "0", "1"}:
+        raise UsageError(f"{ALLOW_HTTP}={text!r} is neither 1 nor 0", tip="1 allows plain http")
+    return text == "1"
 
 
 def reads_environment(base_url: str) -> bool:
