@@ -57,7 +57,7 @@ def _not_a_test(case: Case, name: str) -> str | None:
         return "the collection of tests failed, and no test has that name"
     if "Test suite failed to run" in (name, case.classname):
         return "a whole test file failed to run, and no test has that name"
-    if name.startswith("Test execution failure") or _MOCHA_HOOK.search(name):
+    if name.lstrip().startswith("Test execution failure") or _MOCHA_HOOK.search(name):
         return "a hook failed, not one test"
     if name in _WHOLE_CLASS:
         return "what surrounds a whole class or package of tests failed, not one test"

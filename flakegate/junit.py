@@ -106,7 +106,8 @@ class Report:
     path: as shown to people. base_dir: where its runner was started, relative to the repository
     root ("" = root). attempts_of: the pattern whose files are declared attempts of one another,
     else None. cases: in document order; empty where the report is broken. writer: "pytest" or
-    "gradle" where the document proves that it wrote all of it, else None.
+    "gradle" where the document proves that it wrote all of it, else None. title: the name of its
+    root element.
     """
 
     path: str
@@ -115,6 +116,7 @@ class Report:
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
     writer: str | None = None
+    title: str | None = None
 
 
 class _Refused(Exception):  # noqa: N818 - not an error of ours: a verdict on the document
@@ -173,6 +175,7 @@ class Reader:
         self._children: list[_Child] = []
         self._foreign = False
         self._room = 0
+        self._title: str | None = None
         self._writer: str | None = None
         self._writers = 0
         self._same: dict[str, str] = {}
@@ -205,6 +208,7 @@ class Reader:
             cases=() if self._break else tuple(self._cases),
             problems=tuple(problems),
             writer=self._writer if self._writers == 1 else None,
+            title=self._title,
         )
 
     # Bytes, and what is wrong with them
@@ -334,6 +338,8 @@ class Reader:
 
     def _open_suite(self, tag: str, attributes: dict[str, str]) -> None:
         self._inner = self._depth
+        if not self._suites:
+            self._title = attributes.get("name")
         if tag == "testsuite":
             self._writers += 1
             self._writer = _WRITERS.get(" ".join(attributes))

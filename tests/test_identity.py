@@ -70,6 +70,7 @@ HOOKS = [
     {"name": "cart Test suite failed to run", "classname": "Test suite failed to run"},
     {"name": "Test suite failed to run"},
     {"name": "Test execution failure: could be caused by test hooks like 'afterAll'."},
+    {"name": " Test execution failure: could be caused by test hooks like 'afterAll'."},
     {"name": 'cart "before each" hook for "adds"'},
     {"name": 'cart "after all" hook: close the shop in "cart"'},
     {"name": "src/cart.test.ts", "classname": "src/cart.test.ts"},

@@ -36,8 +36,9 @@ class Candidate:
     module, suite: None where the report does not tell them, so that any will do. name: as
     `spelled` writes it. base_dir, path: its file is one that matches `path`, a regular expression,
     below base_dir. spelled: how the reporter writes a test's name; where that loses something,
-    names that differ are spelled the same. doubt: why a test with these names need not be the
-    case, in words; None if it is.
+    names that differ are spelled the same. between: what stands between titles in the report where
+    the tracer writes a space: in a test whose own name holds it, titles cannot be told apart.
+    doubt: why a test with these names need not be the case, in words; None if it is.
     """
 
     module: str | None
@@ -46,6 +47,7 @@ class Candidate:
     base_dir: str
     path: str
     spelled: Callable[[str], str] = verbatim
+    between: str | None = None
     doubt: str | None = None
 
 
@@ -71,6 +73,8 @@ def compare(candidate: Candidate, test: FlakyTest) -> bool | str:
         return f"the file of {test.fqn} is not known, so that it may be another of the same name"
     below = file if not base else file[len(base) + 1 :] if file.startswith(base + "/") else None
     if below is not None and re.fullmatch(candidate.path, below):
+        if candidate.between is not None and candidate.between in test.name:
+            return f"a title in {test.name!r} holds {candidate.between!r}, as do joined titles"
         return candidate.doubt or True
     if not base and (deeper := re.fullmatch(f"(.+)/(?:{candidate.path})", file)):
         folder = deeper[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flakegate.matching import pytest
+from flakegate.matching import go, java, javascript, pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,11 +14,67 @@ if TYPE_CHECKING:
 
 READ: dict[str, Callable[[Case, Checkout], Reading]] = {
     "pytest": pytest.read,
+    "jest": javascript.jest,
+    "mocha": javascript.mocha,
+    "vitest": javascript.vitest,
+    "java": java.read,
+    "go": go.read,
 }
+_TITLES = {
+    "pytest tests": "pytest",
+    "jest tests": "jest",
+    "Mocha Tests": "mocha",
+    "vitest tests": "vitest",
+}
+_WRITERS = {"pytest": "pytest", "gradle": "java"}
 
 
 def guess(report: Report) -> str | None:
-    """The framework that wrote a report, as far as the report itself tells."""
-    if report.writer == "pytest" or any(case.suite == "pytest" for case in report.cases[:1]):
-        return "pytest"
-    return None
+    """The framework that wrote a report, as far as the report itself tells.
+
+    What a reporter calls the whole of it counts first, then what all of its cases look like.
+    """
+    known = _TITLES.get(report.title or "") or _WRITERS.get(report.writer or "")
+    if known or not report.cases:
+        return known
+    return next(
+        (name for name, looks in _LOOKS.items() if all(map(looks, report.cases))),
+        None,
+    )
+
+
+def _of_pytest(case: Case) -> bool:
+    return case.suite == "pytest"
+
+
+def _of_vitest(case: Case) -> bool:
+    return case.suite == case.classname and case.file is None and javascript.is_path(case.suite)
+
+
+def _of_mocha(case: Case) -> bool:
+    return javascript.is_path(case.suite_file) or case.suite == "Root Suite"
+
+
+def _of_jest(case: Case) -> bool:
+    return javascript.is_path(case.classname) or case.classname == case.name
+
+
+def _of_go(case: Case) -> bool:
+    package = case.classname or ""
+    named = package == case.suite and "/" in package and not case.file
+    return named and go.FUNCTION.fullmatch(case.name or "") is not None
+
+
+def _of_java(case: Case) -> bool:
+    named = case.classname == case.suite and not case.file
+    return named and java.CLASS.fullmatch(case.classname or "") is not None
+
+
+_LOOKS: dict[str, Callable[[Case], bool]] = {
+    "pytest": _of_pytest,
+    "vitest": _of_vitest,
+    "mocha": _of_mocha,
+    "jest": _of_jest,
+    "go": _of_go,
+    "java": _of_java,
+}
