@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flakegate.transport.client import Transport
 
 PAGE_SIZE = 500
+EMPTY_PAGES = 3  # so many in a row are the end of a list, whatever their cursors say
 QUERY_TIP = (
     "the search was refused: if the policy sets `backend.query`, check its syntax;"
     " if not, please report this request as a bug of flakegate"
@@ -59,19 +60,27 @@ def search(
 
 
 def _pages(transport: Transport, query: str, *, history: bool) -> Iterator[wire.Page]:
-    """Page after page; a short one is not the last: only no cursor or an empty one is."""
+    """Page after page, to one without a cursor; a short one is not the last.
+
+    Nor is an empty one that points on: the reference calls it the end, but to believe that of an
+    empty page in the middle would lose the rest unseen.
+    """
     request = f"POST {transport.base_url}{wire.PATH}"
     cursor: str | None = None
     seen: set[str] = set()
+    empty = 0
     while True:
         body = wire.encode_search(query, limit=PAGE_SIZE, cursor=cursor, history=history)
         answer = transport.send("POST", wire.PATH, body, tips=TIPS)
         page = wire.decode_page(answer, request, history=history)
         yield page
         cursor = page.next_cursor
-        if cursor is None or page.size == 0:
+        empty = 0 if page.size else empty + 1
+        if cursor is None or empty == EMPTY_PAGES:
             return
         if cursor in seen:
+            if empty:
+                return
             raise BackendError(
                 f"{request}: page {len(seen) + 1} points back to an earlier one",
                 tip="the list cannot be read to its end; try again, then ask Datadog's support",

@@ -115,14 +115,23 @@ def test_short_pages_are_not_the_last(fake: FakeDatadog) -> None:
     assert seen == [(3, None), (6, None), (9, None), (12, None), (15, None), (18, None), (20, None)]
 
 
-def test_an_empty_page_is_the_last_even_with_a_cursor(fake: FakeDatadog) -> None:
+def test_empty_pages_in_a_row_are_the_end_and_a_single_one_is_not(fake: FakeDatadog) -> None:
     fake.tests = [flaky("a")]
     fake.trailing_page = True
     with Opened(fake) as opened:
         assert opened.ids() == ["a"]
         assert len(fake.requests) == 2
-        fake.script = deque([Reply(body=b'{"data":[],"meta":{"pagination":{"next_page":"x"}}}')])
+        fake.requests.clear()
+        empty = b'{"data":[],"meta":{"pagination":{"next_page":"%d"}}}'
+        fake.script = deque([Reply(body=empty % number) for number in range(3)])
         assert opened.ids() == []
+        assert len(fake.requests) == 3
+        fake.script = deque([Reply(body=empty % 1)] * 2)
+        assert opened.ids() == []
+        assert len(fake.requests) == 5
+        data = b'{"data":[{"id":"late","attributes":{"flaky_state":"active"}}]}'
+        fake.script = deque([Reply(body=empty % 1), Reply(body=empty % 2), Reply(body=data)])
+        assert opened.ids() == ["late"]
 
 
 def test_a_cursor_that_comes_back_is_an_error_not_a_loop(fake: FakeDatadog) -> None:
