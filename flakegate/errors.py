@@ -6,6 +6,12 @@ A blocked gate is a verdict, not an error; its codes stand here only because the
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flakegate.model import UpdateResult
 
 
 class ExitCode(IntEnum):
@@ -99,6 +105,20 @@ class NothingChangedError(BackendError):
 
 class BatchRefusedError(NothingChangedError):
     """The backend refused a batch for its size, or for one of the changes in it."""
+
+
+class HalfDoneError(BackendError):
+    """Trouble in the middle of a batch.
+
+    Attributes:
+        results: what is known of some of its changes; what came of the others is not known.
+    """
+
+    def __init__(
+        self, message: str, *, tip: str | None = None, results: Sequence[UpdateResult]
+    ) -> None:
+        super().__init__(message, tip=tip)
+        self.results = results
 
 
 class StoppedError(FlakegateError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +18,18 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from flakegate.attribution import Made
+from flakegate.entries import (
+    VERSION,
+    Change,
+    Entry,
+    Event,
+    Outcome,
+    PastCall,
+    Word,
+    entries,
+    open_entries,
+    past_calls,
+)
 from flakegate.errors import BackendError
 from flakegate.model import State
 
@@ -25,43 +39,9 @@ if TYPE_CHECKING:
 
     from flakegate.model import Transition, UpdateResult
 
-VERSION = 1
 TAKES_OUT = frozenset({State.QUARANTINED, State.DISABLED})
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One intended change. rule: None for a person's own, whose name is `actor`."""
-
-    test: str
-    fqn: str
-    from_state: State = msgspec.field(name="from")
-    to_state: State = msgspec.field(name="to")
-    rule: str | None
-    reason: str
-    actor: str | None
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of one change."""
-
-    test: str
-    outcome: Literal["done", "failed", "unknown"]
-    error: str | None = None
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line: an intent with its changes, or the result of the intent of the same batch."""
-
-    version: int
-    time: datetime
-    event: Literal["intent", "result"]
-    run: str
-    backend: str
-    repository: str
-    batch: str
-    changes: tuple[Change, ...] = ()
-    results: tuple[Outcome, ...] = ()
-
+LONGEST_WAIT = 600.0  # seconds for another flakegate to finish; every request of it has an end
+_POLL = 0.05
 
 _EVENT = msgspec.json.Decoder(Event)
 
@@ -71,8 +51,8 @@ class Journal:
     """The journal of one call of flakegate.
 
     run: the key of the CI run. backend, repository: what the changes are made in. clock: seconds
-    since the epoch. token: names a batch, different at every call. All methods raise BackendError
-    with the path where the file cannot be used.
+    since the epoch. token: names a batch, differently every time; what stands before a `-` in it
+    names the call. All methods raise BackendError with the path where the file cannot be used.
     """
 
     path: Path
@@ -103,57 +83,104 @@ class Journal:
     def result(self, batch: str, results: Sequence[UpdateResult]) -> None:
         """Records what came of the batch, test by test."""
         outcomes = tuple(
-            Outcome(test=result.test_id, outcome=_word(result.ok), error=result.error)
+            Outcome(test=result.test_id, outcome=_word(result), error=result.error)
             for result in results
         )
         self._append("result", batch, results=outcomes)
 
+    def settle(self, batch: str, outcomes: Sequence[Outcome]) -> None:
+        """Records what came of changes of an earlier call, whose batch this was."""
+        self._append("result", batch, results=tuple(outcomes))
+
     def recent(self, since: float) -> int:
         """How often rules moved a test into quarantined or disabled since then (epoch seconds).
 
-        Counted for this backend and repository, by the time of the intent. What people did is
-        theirs, as in `Backend.recent_changes`. A move whose outcome
-        is not known counts as made: a limit must not be passed because a job was killed.
+        By the time of the intent. What people did is theirs, as in `Backend.recent_changes`. A move
+        whose outcome is not known counts as made: a limit must not be passed because a job was
+        killed. One from the future counts, too: nobody knows how long ago it was.
         """
-        moves: dict[str, set[str]] = {}
-        for event in self.events():
-            if (event.backend, event.repository) != (self.backend, self.repository):
-                continue
-            if event.event == "result":
-                failed = {each.test for each in event.results if each.outcome == "failed"}
-                moves.get(event.batch, set()).difference_update(failed)
-            elif event.time.timestamp() >= since:
-                moves[event.batch] = {
-                    change.test
-                    for change in event.changes
-                    if change.rule is not None and change.to_state in TAKES_OUT
-                }
-        return sum(len(tests) for tests in moves.values())
+        moves = entries(
+            self._here(),
+            lambda event, change: (
+                event.time.timestamp() >= since
+                and change.rule is not None
+                and change.to_state in TAKES_OUT
+            ),
+        )
+        return sum(entry.made is not False for entry in moves)
 
     def made(self, tests: Collection[str]) -> list[Made]:
         """The changes of these tests (ids) that were made, or may have been, oldest first.
 
-        Of this backend and repository, by the time of the intent.
+        By the time of the intent.
         """
         wanted = frozenset(tests)
-        found: dict[tuple[str, str], Made] = {}
+        return [
+            Made(
+                test_id=entry.change.test,
+                to_state=entry.change.to_state,
+                at=entry.at,
+                rule=entry.change.rule,
+                actor=entry.change.actor,
+                reason=entry.change.reason,
+            )
+            for entry in entries(self._here(), lambda _, change: change.test in wanted)
+            if entry.made is not False
+        ]
+
+    def open(self) -> list[Entry]:
+        """The changes of which nobody knows yet what came of them.
+
+        Where this process is `alone`, they are of calls that were killed or did not get an answer.
+        """
+        return open_entries(self._here())
+
+    def past(self) -> list[PastCall]:
+        """The calls that changed something, or may have, oldest first."""
+        return past_calls(entries(self._here(), lambda _event, _change: True))
+
+    def _here(self) -> Iterator[Event]:
+        """The events of this backend and repository."""
         for event in self.events():
-            if (event.backend, event.repository) != (self.backend, self.repository):
-                continue
-            for each in event.results:
-                if each.outcome == "failed":
-                    found.pop((event.batch, each.test), None)
-            for change in event.changes:
-                if change.test in wanted:
-                    found[event.batch, change.test] = Made(
-                        test_id=change.test,
-                        to_state=change.to_state,
-                        at=event.time.timestamp(),
-                        rule=change.rule,
-                        actor=change.actor,
-                        reason=change.reason,
+            if (event.backend, event.repository) == (self.backend, self.repository):
+                yield event
+
+    @contextmanager
+    def alone(
+        self,
+        waiting: Callable[[], None] = lambda: None,
+        *,
+        patience: float = LONGEST_WAIT,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator[None]:
+        """Of the processes that use this journal, one at a time is in here.
+
+        However a process ends, its place is free then: an intent without a result that is found in
+        here is of a call that is no more. waiting: is called once if another is in here. patience:
+        how long to wait for it, in seconds.
+        """
+        path = self.path.with_name(f"{self.path.name}.lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        try:
+            waited = 0.0
+            while not _try_lock(descriptor, path):
+                if not waited:
+                    waiting()
+                if waited >= patience:
+                    raise BackendError(
+                        f"another flakegate has been changing states for {patience:.0f} seconds"
+                        f" (it holds {path})",
+                        tip="see whether it hangs, end it, and try again",
                     )
-        return list(found.values())
+                sleep(_POLL)
+                waited += _POLL
+            yield
+        finally:
+            os.close(descriptor)
 
     def events(self) -> Iterator[Event]:
         """Every whole line, oldest first; none where there is no file."""
@@ -193,16 +220,22 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _append_line(self.path, msgspec.json.encode(event))
         except OSError as error:
-            raise BackendError(
-                f"the journal {self.path} cannot be written: {error.strerror}",
-                tip="nothing is changed without a record: free some space, or make it writable",
-            ) from None
+            raise _unwritable(self.path, error) from None
 
 
-def _word(ok: bool | None) -> Literal["done", "failed", "unknown"]:
-    if ok is None:
+def _word(result: UpdateResult) -> Word:
+    if result.ok is None:
         return "unknown"
-    return "done" if ok else "failed"
+    if result.already:
+        return "already"
+    return "done" if result.ok else "failed"
+
+
+def _unwritable(path: Path, error: OSError) -> BackendError:
+    return BackendError(
+        f"the journal {path} cannot be written: {error.strerror}",
+        tip="nothing is changed without a record: free some space, or make it writable",
+    )
 
 
 def _decode(line: bytes, where: str) -> Event | None:
@@ -250,6 +283,21 @@ def _append_line(path: Path, line: bytes) -> None:
         os.close(descriptor)
     if new and sys.platform != "win32":
         _sync_folder(path.parent)
+
+
+def _try_lock(descriptor: int, path: Path) -> bool:
+    """Whether nobody else has this file locked. Where there is no such lock: always."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return True
 
 
 def _lock(descriptor: int) -> None:

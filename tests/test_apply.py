@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.apply import Applied, apply, batches
-from flakegate.backends.datadog.backend import Datadog
-from flakegate.errors import BackendError, ExitCode, NothingChangedError
+from flakegate.apply import MOST_REFUSED, Applied, apply, batches, halves
+from flakegate.errors import (
+    BackendError,
+    BatchRefusedError,
+    ExitCode,
+    HalfDoneError,
+    NothingChangedError,
+)
 from flakegate.journal import Journal
 from flakegate.model import State, Transition, UpdateResult
-from flakegate.transport.client import Transport
-from flakegate.transport.waiting import Timer
-from tests.fake_datadog import API_KEY, APP_KEY, REPOSITORY, FakeDatadog, flaky
-from tests.faults import HANG_UP, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 NOW = 1_795_176_000.0
 
@@ -48,7 +48,11 @@ def journal(tmp_path: Path) -> Journal:
 
 def journal_at(path: Path) -> Journal:
     return Journal(
-        path=path, run="local", backend="datadog", repository=REPOSITORY, clock=lambda: NOW
+        path=path,
+        run="local",
+        backend="datadog",
+        repository="local/shop",
+        clock=lambda: NOW,
     )
 
 
@@ -122,7 +126,7 @@ def test_trouble_in_the_middle_stops_and_says_what_became_of_each(journal: Journ
     assert applied.failed == ()
     assert {error for _, error in applied.unknown} == {"the connection broke"}
     assert applied.error is not None
-    assert applied.error.message == "batch 2 of 3 (3 from d): the connection broke"
+    assert applied.error.message == "changes 4 to 6 of 7: the connection broke"
     assert applied.error.tip == "try later"
     assert applied.exit_code == ExitCode.PARTIAL
     assert update.sent == ["abc", "def"]
@@ -190,7 +194,7 @@ def test_a_result_that_cannot_be_recorded_stops_and_is_still_reported(journal: J
     applied = apply(MOVES, update=update, journal=journal, batch_size=3)
     assert (ids(applied.done), ids(applied.not_sent)) == ("abc", "defg")
     assert applied.error is not None
-    assert "batch 1 of 3 (3 from a): the journal" in applied.error.message
+    assert "changes 1 to 3 of 7: the journal" in applied.error.message
     assert applied.exit_code == ExitCode.PARTIAL
 
 
@@ -210,99 +214,73 @@ def test_every_change_ends_in_exactly_one_place(
     assert journal.recent(0) == len(applied.done) + len(applied.unknown)
 
 
-# Against the loopback Datadog
+@given(st.lists(st.sampled_from(MOVES), min_size=2))
+def test_halves_are_all_of_it_in_order(moves: list[Transition]) -> None:
+    first, second = halves(tuple(moves))
+    assert [*first, *second] == moves
+    assert 0 <= len(second) - len(first) <= 1
+    assert first
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeDatadog]:
-    """Sixty tests: above and below 20 %, without a rate, quarantined, and one of elsewhere."""
-    tests = [flaky(f"high{n:02}", rate=20.1 + n) for n in range(25)]
-    tests += [flaky(f"low{n:02}", rate=0.2 * n) for n in range(10)]
-    tests += [flaky("edge", rate=20.0), flaky("share", rate=0.9), flaky("elsewhere", rate=90)]
-    tests += [flaky(f"null{n:02}", rate=None) for n in range(12)]
-    tests += [flaky(f"held{n:02}", state="quarantined", rate=80) for n in range(10)]
-    with FakeDatadog(tests=tests, elsewhere={"elsewhere": "github.com/acme/other"}) as fake:
-        yield fake
-
-
-@pytest.fixture
-def datadog(fake: FakeDatadog) -> Iterator[Datadog]:
-    transport = Transport(
-        fake.url,
-        headers={"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": APP_KEY},
-        timer=Timer(sleep=lambda _: None),
-    )
-    yield Datadog(transport, repository=REPOSITORY)
-    transport.close()
-
-
-def noisy(datadog: Datadog) -> list[Transition]:
-    return [
-        move(test.id)
-        for test in datadog.search([State.ACTIVE])
-        if test.failure_rate is not None and test.failure_rate > 20
-    ]
-
-
-def test_exactly_the_active_tests_above_the_bound_are_patched(
-    fake: FakeDatadog, datadog: Datadog, journal: Journal
+@given(st.sets(st.sampled_from("abcdefg")), st.integers(1, 8))
+def test_halving_ends_with_those_at_fault_and_no_others(
+    tmp_path_factory: pytest.TempPathFactory, bad: set[str], size: int
 ) -> None:
-    before = fake.states
-    moves = noisy(datadog)
-    assert {request.method for request in fake.requests} == {"POST"}
-    applied = apply(moves, update=datadog.update, journal=journal, batch_size=10)
-    high = {f"high{n:02}" for n in range(25)}
-    assert fake.patched == dict.fromkeys(sorted(high), "quarantined")
-    assert fake.states == before | dict.fromkeys(high, "quarantined")
-    assert applied == Applied(done=tuple(moves))
-    assert [len(r.attributes["tests"]) for r in fake.requests if r.method == "PATCH"] == [10, 10, 5]
-    assert noisy(datadog) == []
+    def update(changes: Sequence[Transition]) -> list[UpdateResult]:
+        if at_fault := sorted(bad & set(ids(changes))):
+            raise BatchRefusedError(f"bad {at_fault[0]}")
+        return all_done(changes)
 
-
-@pytest.mark.parametrize(
-    ("reply", "failed_and_unknown"),
-    [
-        (Reply(status=403), (10, 0)),
-        (Reply(status=400, body=b'{"errors":["bad id"]}'), (10, 0)),
-        (Reply(status=500), (0, 10)),
-        (HANG_UP, (0, 10)),
-        (Reply(act=True, cut=0), (0, 10)),
-        (Reply(act=True, body=b"<html>"), (0, 10)),
-    ],
-)
-def test_trouble_over_http(
-    fake: FakeDatadog,
-    datadog: Datadog,
-    journal: Journal,
-    reply: Reply,
-    failed_and_unknown: tuple[int, int],
-) -> None:
-    moves = noisy(datadog)
-    fake.script = deque([None])
-    fake.always = reply
-    applied = apply(moves, update=datadog.update, journal=journal, batch_size=10)
-    assert (len(applied.failed), len(applied.unknown)) == failed_and_unknown
-    assert (len(applied.done), len(applied.not_sent)) == (10, 5)
-    assert applied.exit_code == ExitCode.PARTIAL
-    assert applied.error is not None
-    assert "batch 2 of 3 (10 from high10): PATCH" in applied.error.message
-    told = journal.path.read_text()
-    assert API_KEY not in told
-    assert APP_KEY not in told
-
-
-def test_a_200_with_failures_is_partial(
-    fake: FakeDatadog, datadog: Datadog, journal: Journal
-) -> None:
-    fake.refuse = {"high03": "managed elsewhere"}
-    fake.forget = {"high04"}
-    applied = apply(noisy(datadog), update=datadog.update, journal=journal, batch_size=100)
+    journal = journal_at(tmp_path_factory.mktemp("apply") / "journal.jsonl")
+    applied = apply(MOVES, update=update, journal=journal, batch_size=size)
+    assert ids(applied.done) == "".join(sorted(set("abcdefg") - bad))
     assert [(each.test_id, why) for each, why in applied.failed] == [
-        ("high03", "managed elsewhere")
+        (each, f"bad {each}") for each in sorted(bad)
     ]
-    assert [each.test_id for each, _ in applied.unknown] == ["high04"]
-    assert len(applied.done) == 23
+    assert (applied.unknown, applied.not_sent, applied.error) == ((), (), None)
+    assert journal.recent(0) == len(applied.done)
+    assert journal.open() == []
+
+
+def test_a_refusal_of_each_test_in_a_row_is_not_about_the_tests(journal: Journal) -> None:
+    many = tuple(move(f"t{number:02}") for number in range(40))
+    update = Scripted(*[BatchRefusedError("400")] * 100)
+    applied = apply(many, update=update, journal=journal, batch_size=40)
+    assert len(applied.failed) == MOST_REFUSED + 1
+    assert len(applied.not_sent) == 40 - len(applied.failed)
+    assert applied.error is not None
+    assert applied.error.message == "changes 11 to 11 of 40: 400"
+
+
+def test_what_is_known_of_a_half_done_batch_is_kept(journal: Journal) -> None:
+    known = (UpdateResult(test_id="a", ok=True), UpdateResult(test_id="b", ok=False, error="no"))
+    update = Scripted(HalfDoneError("broke", tip="later", results=known))
+    applied = apply(MOVES, update=update, journal=journal, batch_size=3)
+    assert applied == Applied(
+        done=MOVES[:1],
+        failed=((MOVES[1], "no"),),
+        unknown=((MOVES[2], "broke"),),
+        not_sent=MOVES[3:],
+    )
     assert applied.exit_code == ExitCode.PARTIAL
-    result = json.loads(journal.path.read_text().splitlines()[-1])
-    outcomes = {each["test"]: each["outcome"] for each in result["results"]}
-    assert (outcomes["high03"], outcomes["high04"]) == ("failed", "unknown")
+
+
+def test_what_others_had_done_is_not_ours(journal: Journal) -> None:
+    def update(changes: Sequence[Transition]) -> list[UpdateResult]:
+        return [UpdateResult(test_id=each.test_id, ok=True, already=True) for each in changes]
+
+    applied = apply(MOVES, update=update, journal=journal, batch_size=9)
+    assert applied == Applied(already=MOVES)
+    assert applied.exit_code == ExitCode.PASSED
+    assert journal.recent(0) == 0
+    assert journal.past() == []
+
+
+def test_a_signal_stops_between_two_batches(journal: Journal) -> None:
+    update = Scripted()
+    applied = apply(
+        MOVES, update=update, journal=journal, batch_size=3, stop=lambda: len(update.sent) == 2
+    )
+    assert (ids(applied.done), ids(applied.not_sent)) == ("abcdef", "g")
+    assert applied.exit_code == ExitCode.INTERRUPTED
+    assert journal.open() == []
