@@ -150,6 +150,14 @@ def conjunction(conditions: tuple[Condition, ...]) -> Condition:
     return _condition(node, tuple(clause for each in conditions for clause in each.clauses))
 
 
+def built(node: Node) -> Condition:
+    """The condition of a tree that no file holds: its clauses stand nowhere."""
+    nowhere = Place(line=1, column=1)
+    return _condition(
+        node, tuple(Clause(leaf=leaf, text=show(leaf), place=nowhere) for leaf in leaves(node))
+    )
+
+
 def _condition(
     node: Node, clauses: tuple[Clause, ...], evidence: Evidence = NO_EVIDENCE
 ) -> Condition:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flakegate.policy.conditions import Condition
     from flakegate.policy.ranges import Range
-    from flakegate.policy.rules import Exemption, Policy
+    from flakegate.policy.rules import Exemption, OwnRule, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def unreleased(policy: Policy) -> Iterator[Warned]:
         yield Warned(place=_place(entries[0]), message=message, hint=hint)
 
 
-def undo(one: Rule, other: Rule) -> bool:
+def undo(one: Rule, other: Rule | OwnRule) -> bool:
     """Whether each of two rules moves a test to where the other takes it from."""
     return one.to in other.from_states and other.to in one.from_states
 
@@ -165,7 +165,7 @@ def _uncounted(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warned
 
 def _range(when: Condition) -> tuple[str, Range] | None:
     """The field and its range of a condition that is nothing but bounds on one; else None."""
-    names = {part.operand.field for part in _bounds(when.node) or ()}
+    names = {part.operand.field for part in bounds(when.node) or ()}
     return (name, ranges(when.node)[name]) if len(names) == 1 and (name := names.pop()) else None
 
 
@@ -175,10 +175,10 @@ def _overlap(one: Range, other: Range, *, wide: bool) -> bool:
     return both.low[0] < both.high[0] if wide else both.low <= both.high
 
 
-def _bounds(node: Node) -> tuple[Compare, ...] | None:
+def bounds(node: Node) -> tuple[Compare, ...] | None:
     """The comparisons of a condition made of bounds joined by `and`; None for any other."""
     if isinstance(node, And):
-        parts = [_bounds(part) for part in node.parts]
+        parts = [bounds(part) for part in node.parts]
         flat = tuple(bound for part in parts for bound in part or ())
         return None if None in parts else flat
     if not isinstance(node, Compare) or node.op == "!=" or node.operand.default:

@@ -31,6 +31,22 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRule:
+    """A rule by which a backend changes states itself, in the words of the policy.
+
+    id: the backend's name for it. note: what `when` cannot say of it, "" for nothing.
+    optional: it can be turned off.
+    """
+
+    id: str
+    from_states: frozenset[State]
+    to: State
+    when: Condition
+    note: str = ""
+    optional: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
     """Tests that no rule moves and no state excuses. until: its last day, inclusive, UTC.
 
