@@ -97,9 +97,10 @@ def changed(state: str, *, at: float, policy: str) -> dict[str, object]:
 class FakeDatadog(Front):
     """The service; a context manager. Everything a test may set or read is a field.
 
-    page_cap: most tests a page, whatever was asked. trailing_page: the last
-    page still has a cursor, to an empty one. refuse: error by test id. forget: ids that are changed
-    but not mentioned in the answer. clock: seconds since the epoch, when a state is changed.
+    page_cap: most tests a page, whatever was asked. trailing_page: the last page still has a
+    cursor, to an empty one. gaps: between two pages is an empty one. refuse: error by test id.
+    forget: ids that are changed but not mentioned in the answer. clock: seconds since the epoch,
+    when a state is changed.
     """
 
     tests: list[dict[str, Any]] = field(default_factory=list)
@@ -110,6 +111,7 @@ class FakeDatadog(Front):
     )
     page_cap: int = 1000
     trailing_page: bool = False
+    gaps: bool = False
     refuse: dict[str, str] = field(default_factory=dict)
     forget: set[str] = field(default_factory=set)
     clock: Callable[[], float] = time.time
@@ -161,11 +163,11 @@ class FakeDatadog(Front):
             return _error(400, "limit must be greater than 1 and less than 1000")
         query = attributes.get("filter", {}).get("query", "")
         sort = attributes.get("sort", "fqn")
-        start = 0
+        start, gap = 0, False
         try:
             matches = fake_search.parse(query) if query else lambda _: True
             if "cursor" in page:
-                start = _offset(page["cursor"], query, sort)
+                start, gap = _place(page["cursor"], query, sort)
         except (fake_search.QueryError, ValueError) as error:
             return _error(400, f"bad search: {error}")
         found = sorted(
@@ -173,16 +175,13 @@ class FakeDatadog(Front):
             key=lambda test: _sort_key(test, sort.lstrip("-")),
             reverse=sort.startswith("-"),
         )
-        end = start + min(page["limit"], self.page_cap)
+        end = start if gap else start + min(page["limit"], self.page_cap)
         more = end < len(found) or (self.trailing_page and start < len(found))
         data = found[start:end]
         if not attributes.get("filter", {}).get("include_history"):
             data = [_without_history(test) for test in data]
-        answer = {
-            "data": data,
-            "meta": {"pagination": {"next_page": _cursor(end, query, sort) if more else None}},
-        }
-        return _json(200, answer)
+        cursor = _cursor(end, query, sort, gap=self.gaps and not gap) if more else None
+        return _json(200, {"data": data, "meta": {"pagination": {"next_page": cursor}}})
 
     def _update(self, attributes: Any) -> Reply:
         by_id = {test["id"]: test for test in self.tests}
@@ -263,15 +262,16 @@ def _detailed_error(status: int, title: str, detail: str) -> Reply:
     return _json(status, {"errors": [{"status": str(status), "title": title, "detail": detail}]})
 
 
-def _cursor(offset: int, query: str, sort: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([offset, query, sort]).encode()).decode()
+def _cursor(offset: int, query: str, sort: str, *, gap: bool) -> str:
+    return base64.urlsafe_b64encode(json.dumps([offset, gap, query, sort]).encode()).decode()
 
 
-def _offset(cursor: str, query: str, sort: str) -> int:
-    offset, *same = json.loads(base64.urlsafe_b64decode(cursor))
+def _place(cursor: str, query: str, sort: str) -> tuple[int, bool]:
+    """From where the search goes on, and whether an empty page comes first."""
+    offset, gap, *same = json.loads(base64.urlsafe_b64decode(cursor))
     if same != [query, sort]:
         raise ValueError("the cursor is of another search")
-    return int(offset)
+    return int(offset), bool(gap)
 
 
 def _sort_key(test: dict[str, Any], by: str) -> tuple[bool, Any]:

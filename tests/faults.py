@@ -10,6 +10,7 @@ import gzip
 import json
 import socket
 import struct
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -105,11 +106,13 @@ class Front:
     """What stands on loopback in front of a service, which a fake gives by overriding `answer`.
 
     A context manager. script: what becomes of the next requests, one each (None: passed on).
-    always: what becomes of those after the script; None: they are passed on. tls: it speaks TLS
-    with that. requests: as they arrived, those included that never reached the service.
+    scripts: likewise of the next POSTs, PATCHes and so on, which come first. always: what becomes
+    of all after the scripts; None: they are passed on. tls: it speaks TLS with that. requests: as
+    they arrived, those included that never reached the service.
     """
 
     script: deque[Reply | None] = field(default_factory=deque)
+    scripts: dict[str, list[Reply]] = field(default_factory=dict)
     always: Reply | None = None
     tls: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
@@ -151,7 +154,7 @@ class Front:
     def reply(self, request: Request) -> Reply:
         """What the script makes of the request."""
         self.requests.append(request)
-        scripted = (self.script.popleft() if self.script else self.always) or PASS
+        scripted = self._scripted(request.method) or PASS
         if not scripted.acts:
             return scripted
         answer = self.answer(request)
@@ -162,6 +165,11 @@ class Front:
         return replace(
             scripted, status=answer.status, body=answer.body, headers=answer.headers, own=False
         )
+
+    def _scripted(self, method: str) -> Reply | None:
+        if scripts := self.scripts.get(method):
+            return scripts.pop(0)
+        return self.script.popleft() if self.script else self.always
 
     def _running(self) -> _Server:
         assert self._server is not None
@@ -203,6 +211,8 @@ class _Server(ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that gives up in the middle is an ordinary event here."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
