@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import codecs
     from collections.abc import Callable, Sequence
 
+    from flakegate.policy.rules import ReportSettings
+
 MAX_DEPTH = 10_000
 MAX_MESSAGE = 2_000
 MAX_PROBLEMS = 20
@@ -107,7 +109,7 @@ class Report:
     root ("" = root). attempts_of: the pattern whose files are declared attempts of one another,
     else None. cases: in document order; empty where the report is broken. writer: "pytest" or
     "gradle" where the document proves that it wrote all of it, else None. title: the name of its
-    root element.
+    root element. settings: the policy's for its path, None if it has none.
     """
 
     path: str
@@ -117,6 +119,7 @@ class Report:
     problems: tuple[Problem, ...]
     writer: str | None = None
     title: str | None = None
+    settings: ReportSettings | None = None
 
 
 class _Refused(Exception):  # noqa: N818 - not an error of ours: a verdict on the document

@@ -9,7 +9,7 @@ import fnmatch
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -220,7 +220,7 @@ def _read_one(
                 reader.feed(piece)
     except OSError as error:
         return _missing(shown, f"{shown}: cannot be read: {error.strerror}")
-    return reader.close()
+    return replace(reader.close(), settings=setting)
 
 
 def _missing(report: str | None, detail: str) -> Problem:

@@ -56,12 +56,12 @@ def jest(case: Case, checkout: Checkout) -> Reading:
             ' titleTemplate as it is ("{classname} {title}"), and classNameTemplate too or'
             ' "{filepath}"'
         )
-    below, refusal = _below(path, checkout)
-    if below is None:
+    placed, refusal = below(path, checkout)
+    if placed is None:
         return Reading(refusal=refusal)
     # Outside of any describe there is nothing before the space; a describe may be called "".
     names = [name, name[1:]] if name.startswith(" ") else [name]
-    return Reading(candidates=tuple(_candidate("jest", below, each, checkout) for each in names))
+    return Reading(candidates=tuple(_candidate("jest", placed, each, checkout) for each in names))
 
 
 def mocha(case: Case, checkout: Checkout) -> Reading:
@@ -78,10 +78,10 @@ def mocha(case: Case, checkout: Checkout) -> Reading:
             refusal="its name does not end with its classname: leave mocha-junit-reporter's option"
             " testCaseSwitchClassnameAndName off"
         )
-    below, refusal = _below(path, checkout)
-    if below is None:
+    placed, refusal = below(path, checkout)
+    if placed is None:
         return Reading(refusal=refusal)
-    return Reading(candidates=(_candidate("mocha", below, name, checkout),))
+    return Reading(candidates=(_candidate("mocha", placed, name, checkout),))
 
 
 def vitest(case: Case, checkout: Checkout) -> Reading:
@@ -89,16 +89,16 @@ def vitest(case: Case, checkout: Checkout) -> Reading:
     path = case.suite if is_path(case.suite) else case.classname
     if path is None or not is_path(path):
         return Reading(refusal="neither its suite nor its classname is a path of a test file")
-    below, refusal = _below(path, checkout)
-    if below is None:
+    placed, refusal = below(path, checkout)
+    if placed is None:
         return Reading(refusal=refusal)
-    suite = f"{checkout.base_dir}/{below}" if checkout.base_dir else below
+    suite = f"{checkout.base_dir}/{placed}" if checkout.base_dir else placed
     candidate = Candidate(
         module="vitest",
         suite=suite,
         name=in_vitest(case.name or ""),
         base_dir=checkout.base_dir,
-        path=re.escape(below),
+        path=re.escape(placed),
         spelled=in_vitest,
         between=BETWEEN,
     )
@@ -116,7 +116,7 @@ def _candidate(module: str, path: str, name: str, checkout: Checkout) -> Candida
     )
 
 
-def _below(path: str, checkout: Checkout) -> tuple[str | None, str | None]:
+def below(path: str, checkout: Checkout) -> tuple[str | None, str | None]:
     """The path from base_dir, where the runner was started; else why it is not known."""
     if not path.startswith("/"):
         return path, None

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flakegate.matching import by_hand
 from flakegate.matching.candidate import Checkout, compare
 from flakegate.matching.frameworks import READ, guess
 from flakegate.results import SHARED, Result
@@ -19,7 +20,7 @@ from flakegate.results import SHARED, Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from flakegate.junit import Report
+    from flakegate.junit import Case, Report
     from flakegate.matching.candidate import Candidate, Reading
     from flakegate.model import FlakyTest
 
@@ -73,6 +74,9 @@ def wrote(reports: Iterable[Report], results: Iterable[Result]) -> tuple[Wrote, 
 
 
 def _wrote(report: Report) -> Wrote:
+    settings = report.settings
+    if settings is not None and (settings.by_hand or settings.framework):
+        return Wrote(report=report.path, framework=settings.framework, guessed=False)
     return Wrote(report=report.path, framework=guess(report), guessed=True)
 
 
@@ -91,12 +95,25 @@ def seek(
     for group in groups.values():
         failing = [at for at in group if results[at].outcome.failing]
         if failing:
-            names = {_in_common(results[at]) for at in failing}
-            alike = [at for at in group if _in_common(results[at]) in names]
+            alike = _alike(results, group, failing, by_path)
             readings = _readings(results, alike, by_path, roots)
             holders = _holders(readings)
             sought += [_sought(at, results[at], readings.get(at), holders) for at in failing]
     return tuple(sorted(sought, key=lambda each: each.at))
+
+
+def _alike(
+    results: Sequence[Result],
+    group: Sequence[int],
+    failing: Sequence[int],
+    by_path: Mapping[str, Report],
+) -> Sequence[int]:
+    """Where the results are that may be the same test as a failing one, and the failing ones."""
+    settings = [by_path[path].settings for path in {results[at].report for at in failing}]
+    if any(each is not None and each.by_hand for each in settings):
+        return group  # a map by hand may leave out or add whatever it likes
+    names = {_in_common(results[at]) for at in failing}
+    return [at for at in group if _in_common(results[at]) in names]
 
 
 def _in_common(result: Result) -> str:
@@ -110,14 +127,20 @@ def _readings(
     roots: tuple[str, ...],
 ) -> dict[int, Reading]:
     """What the results at these places can be; without those of reports of unknown frameworks."""
-    frameworks = {path: guess(by_path[path]) for path in {results[at].report for at in alike}}
-    found: dict[int, Reading] = {}
-    for at in alike:
-        path = results[at].report
-        if framework := frameworks[path]:
-            checkout = Checkout(base_dir=by_path[path].base_dir, roots=roots)
-            found[at] = READ[framework](results[at].case, checkout)
-    return found
+    readers = {path: _reader(by_path[path], roots) for path in {results[at].report for at in alike}}
+    return {at: reader(results[at].case) for at in alike if (reader := readers[results[at].report])}
+
+
+def _reader(report: Report, roots: tuple[str, ...]) -> Callable[[Case], Reading] | None:
+    """How the cases of a report are read; None where its framework cannot be told."""
+    checkout = Checkout(base_dir=report.base_dir, roots=roots)
+    settings, framework = report.settings, _wrote(report).framework
+    if settings is not None and settings.by_hand:
+        return lambda case: by_hand.read(case, settings, checkout)
+    if framework is None:
+        return None
+    read = READ[framework]
+    return lambda case: read(case, checkout)
 
 
 def _holders(readings: Mapping[int, Reading]) -> Counter[_Names]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from flakegate.model import State
 
 DAY = 86_400.0  # seconds
+FRAMEWORKS = ("pytest", "jest", "mocha", "vitest", "java", "go")  # whose reports can be read
+PLACEHOLDERS = ("suite", "classname", "name", "file")  # of `reports[].suite` and `.name`
 
 if TYPE_CHECKING:
     from datetime import date
@@ -103,11 +105,21 @@ class ReportSettings:
 
     base_dir: where their runner was started, relative to the repository root ("" = root; None =
         the default of the call). attempts: the files are attempts of one another, in name order.
+    framework: one of FRAMEWORKS; None where the report itself must tell.
+    suite, name: Datadog's, with PLACEHOLDERS in braces for what a case has; None: not by hand.
     """
 
     paths: str
     base_dir: str | None = None
     attempts: bool = False
+    framework: str | None = None
+    suite: str | None = None
+    name: str | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether suite and name are mapped by hand."""
+        return self.suite is not None or self.name is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,11 @@ from flakegate.model import State
 from flakegate.policy.balance import unbalanced
 from flakegate.policy.document import Items, Node, Scalar, Source
 from flakegate.policy.evidence import Evidence
+from flakegate.policy.literals import did_you_mean
 from flakegate.policy.rules import (
     DAY,
+    FRAMEWORKS,
+    PLACEHOLDERS,
     BackendSettings,
     GateSettings,
     Limits,
@@ -24,6 +27,7 @@ _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
 _WHOLE_SHARE = 100.0
 _LEAST_CONFIDENCE = 50.0
 _MAX_EXIT_CODE = 255
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 LEAST_KEPT = 30 * DAY  # seconds
 
 
@@ -138,7 +142,8 @@ def reports(policy: Section) -> tuple[ReportSettings, ...]:
 
 
 def _report(source: Source, node: Node, number: int) -> ReportSettings | None:
-    section = Section(source, node, f"reports[{number}]", ("paths", "base_dir", "attempts"))
+    keys = ("paths", "base_dir", "attempts", "framework", "suite", "name")
+    section = Section(source, node, f"reports[{number}]", keys)
     section.require("paths")
     paths = section.word("paths")
     base_dir = section.scalar("base_dir")
@@ -147,9 +152,39 @@ def _report(source: Source, node: Node, number: int) -> ReportSettings | None:
         hint = "write it relative to the root of the repository, with `/`, without `..`"
         section.wrong(base_dir, "base_dir", "a folder of the repository", hint)
     attempts = section.truth("attempts")
+    framework = section.choice("framework", "", FRAMEWORKS) or None
+    suite, name = _template(section, "suite"), _template(section, "name")
     if paths is None:
         return None
-    return ReportSettings(paths=paths, base_dir=folder, attempts=attempts)
+    return ReportSettings(
+        paths=paths,
+        base_dir=folder,
+        attempts=attempts,
+        framework=framework,
+        suite=suite,
+        name=name,
+    )
+
+
+def _template(section: Section, key: str) -> str | None:
+    """What a test is called in Datadog, with placeholders for what a case has."""
+    text, scalar = section.word(key), section.get(key)
+    if text is None or not isinstance(scalar, Scalar):
+        return None
+    words = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
+    for strange in _PLACEHOLDER.findall(text):
+        if strange not in PLACEHOLDERS:
+            hint = did_you_mean(strange, PLACEHOLDERS, 0.75) or f"`{{{strange}}}` is none of them"
+            section.wrong(scalar, key, f"made of text and {words}", hint)
+            return None
+    bare = _PLACEHOLDER.sub("", text)
+    if "{" in bare or "}" in bare:
+        section.wrong(scalar, key, f"made of text and {words}", "close every brace")
+        return None
+    if key == "name" and bare == text:
+        section.wrong(scalar, key, f"made of text and {words}", "else all tests have one name")
+        return None
+    return text
 
 
 def store(policy: Section) -> tuple[str, float]:

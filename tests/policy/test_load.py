@@ -84,6 +84,8 @@ def test_the_full_policy_means_what_it_says() -> None:
     assert policy.reports == (
         ReportSettings(paths="packages/c/**/junit*.xml", base_dir="packages/c"),
         ReportSettings(paths="retry/*.xml", attempts=True),
+        ReportSettings(paths="web/*.xml", framework="vitest"),
+        ReportSettings(paths="e2e/*.xml", suite="{file}", name="{classname} {name}"),
     )
     assert policy.rate_from == "all"
     assert policy.keep == 30 * 86_400.0
