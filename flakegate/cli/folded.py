@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What became of shards. forks: new runs whose change may come from another repository."""
+    """What became of shards. forks: new runs whose change may come from another repository.
+
+    withdrawn: tests that seemed to be flaky before, and do no longer beside runs that came late.
+    """
 
     new: int = 0
     known: int = 0
@@ -26,6 +29,7 @@ class Tally:
     outages: int = 0
     forks: int = 0
     detected: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
 
     def add(self, record: RunRecord, run: RecordedRun) -> None:
@@ -36,7 +40,8 @@ class Tally:
         self.too_old += run.fate is Fate.OLD
         self.outages += new and run.infra
         self.forks += new and record.fork
-        self.detected |= set(run.detected)
+        self.withdrawn |= set(run.withdrawn) - self.detected
+        self.detected = self.detected - set(run.withdrawn) | set(run.detected)
         if run.fate is Fate.REFUSED:
             self.refused.append(run.key)
 
@@ -49,6 +54,7 @@ class Tally:
             "outages": self.outages,
             "forks": self.forks,
             "detected": len(self.detected),
+            "withdrawn": len(self.withdrawn),
         }
 
     def words(self) -> list[str]:
@@ -58,6 +64,8 @@ class Tally:
         parts += [f"{self.forks:,} of forks: data only"] if self.forks else []
         flaky = len(self.detected)
         parts += [f"{count(flaky, 'test')} found to be flaky"] if flaky else []
+        not_flaky = len(self.withdrawn)
+        parts += [f"{count(not_flaky, 'test')} not flaky after all"] if not_flaky else []
         parts += [f"{self.too_old:,} too old"] if self.too_old else []
         parts += [f"{len(self.refused):,} refused"] if self.refused else []
         return parts

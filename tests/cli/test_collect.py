@@ -53,7 +53,7 @@ def contents(folder: Path) -> list[str]:
 def test_several_repositories_are_told_one_by_one(flakegate: Caller, folder: Path) -> None:
     put(folder, at(1, a="fp"), at(2), from_fork(at(3), "7"), of(OTHER, at(1, a="fp", b="fp")))
     told = json.loads(flakegate("collect", "shards", "--format", "json").out)
-    none = {"known": 0, "too_old": 0, "outages": 0}
+    none = {"known": 0, "too_old": 0, "outages": 0, "withdrawn": 0}
     shop = {**none, "new": 3, "forks": 1, "detected": 1, "refused": []}
     other = {**none, "new": 1, "forks": 0, "detected": 2, "refused": []}
     assert told.pop("repositories") == {"github.com/acme/shop": shop, OTHER: other}
@@ -127,6 +127,17 @@ def test_more_shards_than_are_in_memory_at_once(flakegate: Caller, folder: Path)
     put(folder, *many, at(9_999, 9_500, a="f", b="p"))
     assert f"{PORTION + 6} new runs, 0 known already\n" in flakegate("collect", "shards").out
     assert f"0 new runs, {PORTION + 6} known already\n" in flakegate("collect", "shards").out
+
+
+def test_what_a_later_call_takes_back(flakegate: Caller, folder: Path) -> None:
+    branches = [replace(at(n, 600 - n, a="f", b="p"), branch=f"b{n}", is_default=False)
+                for n in (1, 2, 3)]  # fmt: skip
+    put(folder, *branches)
+    assert flakegate("collect", "shards").out.endswith("; 1 test found to be flaky\n")
+    put(folder, *branches, at(9, 900, a="f", b="p"))
+    assert flakegate("collect", "shards").out.endswith(
+        "1 new run, 3 known already; 1 test not flaky after all\n"
+    )
 
 
 # Shards that are none, or not to be believed

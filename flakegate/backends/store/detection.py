@@ -9,6 +9,7 @@ their times give the same answer however they arrived.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -88,6 +89,22 @@ def detect(runs: Iterable[Seen], *, after: float | None = None) -> Flake | None:
     floor = -math.inf if after is None else after
     found = (_mixed(ordered, floor), _spread(ordered, floor))
     return min((each for each in found if each), key=lambda each: each.first.at, default=None)
+
+
+def first_shown(runs: Iterable[Seen]) -> tuple[float, Flake] | None:
+    """When, in the order of time, these runs of one test first showed it to be flaky, and how.
+
+    That is what whoever looked after each run would have seen. It stays so whatever comes after.
+    """
+    ordered = list(runs)
+    times = sorted({run.at for run in ordered})
+
+    def until(time: float) -> Flake | None:
+        return detect(run for run in ordered if run.at <= time)
+
+    first = bisect_left(times, True, key=lambda time: until(time) is not None)
+    flake = until(times[first]) if first < len(times) else None
+    return (times[first], flake) if flake else None
 
 
 def may_spread(failures: Iterable[Seen]) -> bool:

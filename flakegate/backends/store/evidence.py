@@ -51,8 +51,8 @@ _IS_BASE = runs.c.is_default & not_(runs.c.queued) & not_(runs.c.fork)
 class NewRun:
     """The run that was just recorded, and is no outage. Fields as in RunRecord.
 
-    ran: the tests that ran in it, row to number. failed: the rows of those that failed; empty
-    where so many did that it proves nothing of any.
+    is_own: it tests what is not merged yet. ran: the tests that ran in it, row to number. failed:
+    the rows of those that failed; empty where so many did that it proves nothing of any.
     """
 
     id: int
@@ -61,11 +61,18 @@ class NewRun:
     commit: str | None
     leg: str
     is_base: bool
+    is_own: bool
     ran: Mapping[int, int]
     failed: Collection[int]
 
 
-def concerned(connection: Connection, run: NewRun) -> set[int]:
+def comes_late(connection: Connection, run: NewRun) -> bool:
+    """Whether a run of the same time or a later one was recorded before it."""
+    later = runs.c.repository == run.repository, runs.c.at >= run.at, runs.c.id != run.id
+    return connection.execute(select(runs.c.id).where(*later).limit(1)).first() is not None
+
+
+def concerned(connection: Connection, run: NewRun, *, late: bool) -> set[int]:
     """The tests that this run may show to be flaky: it, or one that it is compared with, failed."""
     found = set(run.failed)
     failed = (
@@ -77,9 +84,9 @@ def concerned(connection: Connection, run: NewRun) -> set[int]:
     if run.commit is not None:
         again = failed.where(runs.c.commit_sha == run.commit, runs.c.leg == run.leg)
         found |= run.ran.keys() & set(connection.execute(again).scalars())
-    if run.is_base:
-        # Recorded late: failures after it may turn out not to be shared with their base.
-        later = failed.where(runs.c.at > run.at, not_(runs.c.is_default))
+    if run.is_base and late:
+        # Failures after it may turn out to be shared with their base, or not to be.
+        later = failed.where(runs.c.at >= run.at, not_(runs.c.is_default))
         found |= run.ran.keys() & set(connection.execute(later).scalars())
     return found
 
@@ -87,7 +94,7 @@ def concerned(connection: Connection, run: NewRun) -> set[int]:
 def gather(
     connection: Connection, run: NewRun, concerned: Collection[int]
 ) -> dict[int, list[Seen]]:
-    """The evidence that this run completes, by test. What is older was judged when it came in."""
+    """The evidence that this run, the latest, completes, by test. The rest was judged before."""
     seen: dict[int, list[Seen]] = defaultdict(list)
     numbers = {test: run.ran[test] for test in concerned}
     if run.commit is None:
@@ -97,6 +104,8 @@ def gather(
         same &= runs.c.repository == run.repository
         _add_failures(connection, seen, numbers, same)
         _add_passes(connection, seen, numbers, same)
+    if not run.is_own:
+        return seen
     numbers = {test: numbers[test] for test in _may_complete_a_spread(connection, run, numbers)}
     _add_failures(connection, seen, numbers, _since(run))
     spread = {test: number for test, number in numbers.items() if may_spread(seen[test])}
@@ -105,8 +114,28 @@ def gather(
     return seen
 
 
+def gather_all(
+    connection: Connection, run: NewRun, concerned: Collection[int]
+) -> dict[int, list[Seen]]:
+    """All that is recorded of these tests and can be evidence, from the first run to the last."""
+    seen: dict[int, list[Seen]] = defaultdict(list)
+    numbers = {test: run.ran[test] for test in concerned}
+    here = runs.c.repository == run.repository
+    _add_failures(connection, seen, numbers, here)
+    failed = select(runs.c.commit_sha).join(nonpass, nonpass.c.run == runs.c.id)
+    commits = failed.where(here, nonpass.c.test.in_(list(numbers)), not_(runs.c.infra))
+    _add_passes(connection, seen, numbers, here & runs.c.commit_sha.in_(commits))
+    spread = {
+        test: number
+        for test, number in numbers.items()
+        if may_spread(seen[test]) and any(map(is_base, seen[test]))
+    }
+    _add_passes(connection, seen, spread, here & _IS_BASE)
+    return seen
+
+
 def _since(run: NewRun) -> ColumnElement[bool]:
-    """The failures in the window that ends with this run, and those after it, if it comes late."""
+    """The failures in the window that ends with this run."""
     recent = (runs.c.repository == run.repository) & (runs.c.at >= run.at - WINDOW)
     # Rows of `nonpass` are found by test and run: this spares a look at every older run.
     oldest = select(func.min(runs.c.id)).where(recent).scalar_subquery()
@@ -121,8 +150,6 @@ def _may_complete_a_spread(
     This is for speed alone, but for much of it: a test that is broken for weeks fails in every run,
     and would have all of them fetched for each.
     """
-    if run.is_base:
-        return numbers.keys() - run.failed
     failed = {test: number for test, number in numbers.items() if test in run.failed}
     before = _since(run) & (runs.c.at <= run.at) & _IS_BASE
     seen: dict[int, list[Seen]] = defaultdict(list)

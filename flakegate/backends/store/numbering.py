@@ -54,10 +54,16 @@ def places(
 
     known: what is known of this repository's tests so far; grows.
     """
-    try:
-        return [known[each.identity] for each in record.results]
-    except KeyError:  # in a batch nearly all are known, and one look at each test is enough
-        _learn(connection, repository, record, known)
+    # In a batch nearly all are known already, and otherwise a look at the whole repository tells;
+    # a third time only for tests that are new, or of a repository too large to be read whole.
+    if (found := _among(known, record)) is not None:
+        return found
+    highest = connection.execute(_HIGHEST, {"repository": repository}).scalar_one()
+    if highest < _FEW * len(record.results):
+        _look_up_all(connection, repository, known)
+        if (found := _among(known, record)) is not None:
+            return found
+    _learn(connection, repository, record, known, first=highest + 1)
     return [known[each.identity] for each in record.results]
 
 
@@ -67,29 +73,34 @@ def in_chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
         yield values[start : start + CHUNK]
 
 
-def _learn(connection: Connection, repository: int, record: RunRecord, known: Places) -> None:
-    highest = connection.execute(_HIGHEST, {"repository": repository}).scalar_one()
-    whole = highest < _FEW * len(record.results)
-    if whole:
-        _look_up_all(connection, repository, known)
+def _among(known: Places, record: RunRecord) -> list[tuple[int, int]] | None:
+    """Row and number of each test of this run; None unless all are known."""
+    try:
+        return [known[each.identity] for each in record.results]
+    except KeyError:
+        return None
+
+
+def _learn(
+    connection: Connection, repository: int, record: RunRecord, known: Places, *, first: int
+) -> None:
+    """Finds the tests of this run that are not known yet, and numbers those that are new."""
     missing = {
         test_id(record.repository, each.identity): each.identity
         for each in record.results
         if each.identity not in known
     }
-    if not whole:
-        _look_up(connection, missing, known)
+    _look_up(connection, missing, known)
     # Sorted, so that writers that run side by side would take their locks in one order.
     new = sorted(key for key, identity in missing.items() if identity not in known)
     if new:
-        _make(connection, repository, {key: missing[key] for key in new}, first=highest + 1)
+        _make(connection, repository, {key: missing[key] for key in new}, first=first)
         _look_up(connection, {key: missing[key] for key in new}, known)
 
 
 def _look_up_all(connection: Connection, repository: int, known: Places) -> None:
-    for row, number, module, suite, name, file in connection.execute(
-        _ALL, {"repository": repository}
-    ):
+    rows = connection.execute(_ALL, {"repository": repository}).all()
+    for row, number, module, suite, name, file in rows:
         identity = Identity(module=module, suite=suite, name=name, source_file=file)
         known[identity] = (row, number)
 

@@ -10,21 +10,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
-from flakegate.backends.store import bitmap, evidence, states
-from flakegate.backends.store.detection import detect, is_crowded, is_outage
+from flakegate.backends.store import bitmap, evidence
+from flakegate.backends.store.detection import is_crowded, is_outage
+from flakegate.backends.store.finding import find
 from flakegate.backends.store.numbering import made_repository_row, places
-from flakegate.backends.store.schema import (
-    flaky,
-    latest,
-    manifests,
-    new_row,
-    nonpass,
-    runs,
-    state_log,
-    tests,
-)
+from flakegate.backends.store.schema import latest, manifests, new_row, nonpass, runs
 from flakegate.junit import Outcome
-from flakegate.model import DETECTION, State
 from flakegate.record import digest, encode_attempts
 
 if TYPE_CHECKING:
@@ -41,11 +32,6 @@ _BEFORE = select(runs.c.digest, runs.c.infra).where(runs.c.key == bindparam("key
 _MANIFEST = select(manifests.c.id).where(manifests.c.hash == bindparam("hash"))
 _LATEST = select(latest).where(latest.c.test.in_(bindparam("tests", expanding=True)))
 _NEWER = latest.update().where(latest.c.test == bindparam("row"))
-_FLAKY = (
-    select(flaky, state_log.c.at.label("since"))
-    .join(state_log, state_log.c.id == flaky.c.entry)
-    .where(flaky.c.test.in_(bindparam("tests", expanding=True)))
-)
 
 
 class Fate(str, Enum):
@@ -61,7 +47,8 @@ class Fate(str, Enum):
 class RecordedRun:
     """infra: it was taken for an outage. reason: why it was refused, and the remedy.
 
-    detected: ids of the tests that it made flaky, or flaky again.
+    detected: ids of the tests that it made flaky, or flaky again. withdrawn: of those that without
+    it seemed to be flaky.
     """
 
     key: str
@@ -69,6 +56,7 @@ class RecordedRun:
     infra: bool = False
     reason: str | None = None
     detected: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +119,14 @@ def record_run(
         commit=record.commit,
         leg=record.leg,
         is_base=record.is_default and not record.queued and not record.fork,
+        is_own=not record.is_default,
         ran=ran,
         failed=() if is_crowded(len(failed), len(ran)) else failed.keys(),
     )
-    detected = _detect(connection, new, record.pipeline)
-    return RecordedRun(key=record.key, fate=Fate.NEW, detected=detected)
+    found = find(connection, new, record.pipeline)
+    return RecordedRun(
+        key=record.key, fate=Fate.NEW, detected=found.detected, withdrawn=found.withdrawn
+    )
 
 
 def _again(key: str, *, same: bool, infra: bool) -> RecordedRun:
@@ -206,55 +197,9 @@ def _keep_latest(connection: Connection, record: RunRecord, failed: dict[int, Te
         values |= {"duration": duration, "message": message}
         if row is None:
             new.append({"test": test, **values})
-        elif row.at <= record.at:
+        elif (row.at, row.branch or "") <= (record.at, record.branch or ""):
             newer.append({"row": test, **values})
     if new:
         connection.execute(latest.insert(), new)
     if newer:
         connection.execute(_NEWER, newer)
-
-
-def _detect(connection: Connection, run: evidence.NewRun, pipeline: str) -> tuple[str, ...]:
-    """Makes tests flaky that this run shows to be; returns their ids."""
-    concerned = evidence.concerned(connection, run)
-    if not concerned:
-        return ()
-    known = {row.test: row for row in connection.execute(_FLAKY, {"tests": list(concerned)})}
-    for test, row in known.items():
-        first = row.first_flaked_at
-        # Known already, and from earlier than anything this run can add.
-        if row.state != State.FIXED.value and first is not None and first <= run.at:
-            concerned.discard(test)
-    seen = evidence.gather(connection, run, concerned)
-    detected = []
-    for test in sorted(concerned):
-        old = known.get(test)
-        fixed = old is not None and old.state == State.FIXED.value
-        flake = detect(seen[test], after=old.since if old is not None and fixed else None)
-        if flake is None:
-            continue
-        if old is None or fixed:
-            states.change(
-                connection,
-                states.Change(
-                    test=test,
-                    from_state=State.FIXED if fixed else None,
-                    to_state=State.ACTIVE,
-                    at=run.at,
-                    rule=None,
-                    actor=DETECTION,
-                    reason=flake.reason,
-                    pipeline=pipeline,
-                ),
-            )
-            detected.append(test)
-        if old is None or old.first_flaked_at is None or flake.first.at < old.first_flaked_at:
-            connection.execute(
-                flaky.update()
-                .where(flaky.c.test == test)
-                .values(first_flaked_at=flake.first.at, first_flaked_branch=flake.first.branch)
-            )
-    if not detected:
-        return ()
-    keys = select(tests.c.key).where(tests.c.id.in_(detected)).order_by(tests.c.key)
-    return tuple(connection.execute(keys).scalars())

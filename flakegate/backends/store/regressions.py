@@ -87,7 +87,7 @@ def _newest_first(connection: Connection, repository: int | None) -> list[_Commi
     query = (
         select(runs.c.id, runs.c.commit_sha, runs.c.manifest)
         .where(runs.c.repository == repository, _BASE)
-        .order_by(runs.c.at, runs.c.id)
+        .order_by(runs.c.at, runs.c.key)
     )
     commits: dict[str, _Commit] = {}
     for run, name, manifest in connection.execute(query):
