@@ -16,8 +16,12 @@ SITES = (
 )  # fmt: skip
 API_KEY = ("DD_API_KEY", "DATADOG_API_KEY")
 APP_KEY = ("DD_APP_KEY", "DD_APPLICATION_KEY", "DATADOG_APP_KEY", "DATADOG_APPLICATION_KEY")
+TOKEN = ("DD_ACCESS_TOKEN", "DATADOG_ACCESS_TOKEN")
 SITE = ("DD_SITE", "DATADOG_SITE")
-KEYS_TIP = "check DD_API_KEY and DD_APP_KEY, and that they belong to the site in DD_SITE"
+KEYS_TIP = (
+    "check DD_API_KEY and DD_APP_KEY (or DD_ACCESS_TOKEN in their place), and that they belong to"
+    " the site in DD_SITE"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +36,26 @@ class Keys:
         return {"DD-API-KEY": self.api, "DD-APPLICATION-KEY": self.app}
 
 
-def keys(env: Mapping[str, str]) -> Keys | None:
-    """The keys of the environment; None where neither is set (an empty variable is not set).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """An access token of a person or a service account, which needs no keys beside it."""
 
-    Raises BackendError where only one is set, or where one is not a key.
+    token: str = field(repr=False)
+
+    def headers(self) -> dict[str, str]:
+        """The header that every request carries."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def keys(env: Mapping[str, str]) -> Keys | Token | None:
+    """The keys of the environment; None where none is set (an empty variable is not set).
+
+    A token goes first: jobs that only send traces have an API key, and need no other.
+    Raises BackendError where only one key is set, or where something set is none.
     """
+    token_name, token = _first(env, TOKEN)
+    if token:
+        return Token(token=_checked(token_name, token))
     api_name, api = _first(env, API_KEY)
     app_name, app = _first(env, APP_KEY)
     if not api and not app:
@@ -50,13 +69,13 @@ def keys(env: Mapping[str, str]) -> Keys | None:
     return Keys(api=_checked(api_name, api), app=_checked(app_name, app))
 
 
-def required_keys(env: Mapping[str, str]) -> Keys:
-    """The keys of the environment. Raises BackendError also where neither is set."""
+def required_keys(env: Mapping[str, str]) -> Keys | Token:
+    """The keys of the environment. Raises BackendError also where none is set."""
     found = keys(env)
     if found is None:
         raise BackendError(
-            "DD_API_KEY and DD_APP_KEY are not set: Datadog needs both keys",
-            tip="CI systems give no secrets to pull requests from forks; elsewhere set both",
+            "DD_API_KEY and DD_APP_KEY are not set: Datadog needs both keys, or DD_ACCESS_TOKEN",
+            tip="CI systems give no secrets to pull requests from forks; elsewhere set them",
         )
     return found
 

@@ -6,8 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.backends.datadog.access import SITES, Keys, address, keys, required_keys
+from flakegate.backends.datadog.access import (
+    API_KEY,
+    APP_KEY,
+    SITES,
+    TOKEN,
+    Keys,
+    Token,
+    address,
+    keys,
+    required_keys,
+)
 from flakegate.errors import BackendError
+from flakegate.redaction import SECRETS
 
 API, APP = "0123456789abcdef-api", "0123456789abcdef-app"
 BOTH = Keys(api=API, app=APP)
@@ -28,7 +39,21 @@ def test_spellings(env: dict[str, str]) -> None:
     assert required_keys(env) == BOTH
 
 
-@pytest.mark.parametrize("env", [{}, {"DD_API_KEY": "", "DD_APP_KEY": ""}])
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DD_ACCESS_TOKEN": API},
+        {"DATADOG_ACCESS_TOKEN": API},
+        {"DD_ACCESS_TOKEN": API, "DD_API_KEY": "of-the-tracer"},
+        {"DD_ACCESS_TOKEN": API, "DD_API_KEY": "one", "DD_APP_KEY": "other"},
+    ],
+)
+def test_a_token_needs_no_keys(env: dict[str, str]) -> None:
+    assert keys(env) == required_keys(env) == Token(token=API)
+    assert required_keys(env).headers() == {"Authorization": f"Bearer {API}"}
+
+
+@pytest.mark.parametrize("env", [{}, {"DD_API_KEY": "", "DD_APP_KEY": "", "DD_ACCESS_TOKEN": ""}])
 def test_no_keys(env: dict[str, str]) -> None:
     assert keys(env) is None
     with pytest.raises(BackendError, match="DD_API_KEY and DD_APP_KEY are not set"):
@@ -67,8 +92,21 @@ def test_what_is_no_key_is_not_repeated(key: str, problem: str) -> None:
     assert API not in f"{caught.value.message}{caught.value.tip}"
 
 
+@pytest.mark.parametrize("name", ["DD_ACCESS_TOKEN", "DATADOG_ACCESS_TOKEN"])
+def test_what_is_no_token_is_not_repeated(name: str) -> None:
+    with pytest.raises(BackendError) as caught:
+        keys({name: f"Bearer {API}"})
+    assert caught.value.message == f"{name} holds a character that no key has"
+    assert API not in f"{caught.value.message}{caught.value.tip}"
+
+
+def test_every_secret_is_known_to_be_one() -> None:
+    assert {*API_KEY, *APP_KEY, *TOKEN} <= set(SECRETS)
+
+
 def test_keys_have_no_repr() -> None:
     assert repr(BOTH) == "Keys()"
+    assert repr(Token(token=API)) == "Token()"
 
 
 @pytest.mark.parametrize(
