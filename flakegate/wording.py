@@ -95,6 +95,22 @@ def percent(value: float) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
+def size(number: int) -> str:
+    """Bytes: `512 bytes`, `41 kB`, `1.9 MB`."""
+    if number < 1_000:  # noqa: PLR2004 - of one unit, so many make the next
+        return count(number, "byte")
+    value, units = number / 1_000, ["GB", "MB", "kB"]
+    while value >= 999.5 and len(units) > 1:  # noqa: PLR2004 - would be rounded to the next unit
+        value /= 1_000
+        units.pop()
+    return f"{value:,.{1 if value < 9.95 else 0}f} {units[-1]}"  # noqa: PLR2004 - rounds to 10
+
+
+def moment(at: float) -> str:
+    """A time in a document: ISO 8601, UTC."""
+    return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
+
+
 def clip(text: str, length: int) -> str:
     """At most so many characters; an ellipsis says that there was more."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

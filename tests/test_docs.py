@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -14,6 +15,9 @@ from flakegate.errors import MEANING
 from flakegate.policy.fields import FIELDS
 from flakegate.policy.load import load
 from flakegate.wording import _ABOUT_EVIDENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -105,13 +109,19 @@ def test_every_link_leads_somewhere() -> None:
 def commands_page() -> str:
     """docs/commands.md: what `--help` says of every command."""
     parts = ["# Commands\n\nWhat `flakegate COMMAND --help` says.\n"]
-    group = flakegate.make_context("flakegate", [*COMMANDS][:1], resilient_parsing=True)
-    for name in COMMANDS:
-        command = flakegate.get_command(group, name)
+    top = flakegate.make_context("flakegate", [*COMMANDS][:1], resilient_parsing=True)
+    return "\n".join([*parts, *sections(flakegate, top)])
+
+
+def sections(group: click.Group, context: click.Context) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         assert command is not None
-        context = click.Context(command, info_name=name, parent=group, terminal_width=100)
-        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
-    return "\n".join(parts)
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=100)
+        title = inner.command_path.removeprefix("flakegate ")
+        yield f"## {title}\n\n```text\n{command.get_help(inner)}\n```\n"
+        if isinstance(command, click.Group):
+            yield from sections(command, inner)
 
 
 def test_the_page_of_commands_is_what_help_says() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import io
 import os
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flakegate.cli.commands import Commands
 from flakegate.cli.say import complain, give_up_output
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.version import VERSION
@@ -29,50 +29,17 @@ COMMANDS = {
     "set": "Move tests to a state yourself, with a reason.",
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",
+    "store": "Look after the store: info, vacuum, export, import.",
     "fields": "The fields that a condition can use.",
     "schema": "The JSON Schema of the policy, for editors.",
     "init": "Write a policy file to start from.",
 }
 
 
-class Commands(click.Group):
-    """Loads a command's file only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of a working day, not of the alphabet."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """None: no such command."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"flakegate.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Adds the nearest command's name to the message for a misspelt one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else " `flakegate --help` lists them."
-            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the commands without loading them."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
 @click.group(
     cls=Commands,
+    listed=COMMANDS,
+    prefix="flakegate.cli.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes, the policy language and recipes: see the README.",
 )

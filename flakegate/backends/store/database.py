@@ -87,6 +87,7 @@ class Database:
         prepare: makes one in memory what a store has to be; after that nothing may write to it.
         """
         self.place = place
+        self._connect = connect
         self._prepare = prepare
         self._engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
         event.listen(self._engine, "begin", _begin)
@@ -106,13 +107,32 @@ class Database:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
 
+    def compact(self) -> None:
+        """Makes the file as small as its content, or leaves it as it was. Raises BackendError."""
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise _explained(str(error), self.place) from error
+
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def trying(self) -> Iterator[Connection]:
+        """One transaction on a copy in memory, which is gone afterwards. Raises BackendError."""
+        in_memory = self._prepare is not None
+        connect = self._connect if in_memory else lambda: _copy(self._connect())
+        copy = Database(self.place, connect, self._prepare)
+        with copy._transaction("BEGIN", frozen=False) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str, *, frozen: bool = True) -> Iterator[Connection]:
+        """frozen: nothing may write to what stands only in memory."""
         try:
             engine = self._engine.execution_options(begin=begin)
             with engine.begin() as connection:
                 if self._prepare is not None:
                     self._prepare(connection)
+                if self._prepare is not None and frozen:
                     connection.exec_driver_sql("PRAGMA query_only = ON")
                 yield connection
         except DBAPIError as error:
@@ -165,7 +185,7 @@ def open_database(
         return database
     if version is None:
         return Database(place, _memory, create)
-    return Database(place, lambda: _copy(uri, patience=patience), migrate)
+    return Database(place, lambda: _copy(_connect(uri, write=False, patience=patience)), migrate)
 
 
 def _upgraded(database: Database, path: Path) -> str | None:
@@ -220,9 +240,9 @@ def _memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None)
 
 
-def _copy(uri: str, *, patience: float) -> sqlite3.Connection:
-    """The file's content, in memory."""
-    with closing(_connect(uri, write=False, patience=patience)) as source:
+def _copy(source: sqlite3.Connection) -> sqlite3.Connection:
+    """What it is connected to, in memory; closes it."""
+    with closing(source):
         # Begin to read with the usual patience: `backup` waits for a lock without end.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()

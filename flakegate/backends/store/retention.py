@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 KEEP = 90 * DAY  # seconds
-_LOOKED = "looked_for_old_runs"  # in `meta`: when, in seconds since the epoch
+LOOKED = "looked_for_old_runs"  # in `meta`: when, in seconds since the epoch
 _BATCH = 500  # values in one IN (…)
 
 
@@ -37,13 +37,18 @@ def drop_daily(connection: Connection, *, now: float, keep: float) -> float:
 
     now: seconds since the epoch. keep: seconds.
     """
-    said = connection.execute(select(meta.c.value).where(meta.c.name == _LOOKED)).scalar()
-    looked = None if said is None else float(said)
+    looked = last_look(connection)
     # A clock that was ahead when it looked does not put off the next look for ever.
     if looked is not None and abs(now - looked) < DAY:
         return looked
     drop(connection, now=now, keep=keep)
     return now
+
+
+def last_look(connection: Connection) -> float | None:
+    """When old runs were last looked for, in seconds since the epoch; None if never."""
+    said = connection.execute(select(meta.c.value).where(meta.c.name == LOOKED)).scalar()
+    return None if said is None else float(said)
 
 
 def drop(connection: Connection, *, now: float, keep: float) -> int:
@@ -73,8 +78,8 @@ def drop(connection: Connection, *, now: float, keep: float) -> int:
 
 def _stamp(connection: Connection, now: float) -> None:
     said = {"value": repr(now)}
-    if not connection.execute(update(meta).where(meta.c.name == _LOOKED), said).rowcount:
-        connection.execute(meta.insert(), {"name": _LOOKED, **said})
+    if not connection.execute(update(meta).where(meta.c.name == LOOKED), said).rowcount:
+        connection.execute(meta.insert(), {"name": LOOKED, **said})
 
 
 def _drop_tests(connection: Connection) -> None:
