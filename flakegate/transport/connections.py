@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -10,14 +11,17 @@ from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from flakegate.errors import NothingChangedError
 from flakegate.transport.address import reads_environment
+from flakegate.transport.trouble import PROXY_TIP
 from flakegate.version import VERSION
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
     from urllib3 import PoolManager
+
+_PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
 
 class Connections:
@@ -42,7 +48,7 @@ class Connections:
 
     @contextmanager
     def one(self) -> Iterator[requests.Session]:
-        """Lends a session. Raises NothingChangedError where its certificates cannot be had."""
+        """Lends a session. Raises NothingChangedError where the environment is at fault."""
         try:
             session = self._idle.pop()
         except IndexError:
@@ -75,17 +81,38 @@ class Connections:
         session.trust_env = reads_environment(self._base_url)
         session.mount("https://", _Adapter())
         session.mount("http://", _Adapter())
-        _check_certificates(session, self._base_url)
+        settings = session.merge_environment_settings(self._base_url, {}, None, None, None)
+        if isinstance(settings["verify"], str):
+            _check_certificates(settings["verify"])
+        if proxy := select_proxy(self._base_url, settings["proxies"]):
+            _check_proxy(proxy)
         return session
 
 
-def _check_certificates(session: requests.Session, base_url: str) -> None:
+def _check_certificates(place: str) -> None:
     """`requests` would speak of this in the middle of a connection, and in words of its own."""
-    place = session.merge_environment_settings(base_url, {}, None, None, None)["verify"]
-    if isinstance(place, str) and not Path(place).exists():
+    try:
+        if not Path(place).is_dir():
+            ssl.create_default_context(cafile=place)
+    except OSError as error:
+        why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise NothingChangedError(
-            f"REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names {place!r}, which does not exist",
+            f"REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names {place!r}: {why}",
             tip="name the file with your organisation's CA certificate, or unset the variable",
+        ) from None
+
+
+def _check_proxy(proxy: str) -> None:
+    """Likewise. The address is not shown: it can hold a password."""
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        known = parts.hostname and parts.port != 0 and parts.scheme in _PROXIES
+    except ValueError:
+        known = False
+    if not known:
+        raise NothingChangedError(
+            "the proxy that HTTPS_PROXY (or ALL_PROXY) names is not the address of one",
+            tip=PROXY_TIP,
         )
 
 

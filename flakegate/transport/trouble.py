@@ -37,19 +37,13 @@ class Trouble:
 _NETWORK = "check the network, the proxy (HTTPS_PROXY) and the API address, then try again"
 _LATER = "try again later"
 _CA = "if your organisation has its own CA, name its file in REQUESTS_CA_BUNDLE"
-_PROXY = "check the proxy that HTTPS_PROXY names (http://USER:PASSWORD@HOST:PORT), or NO_PROXY"
+_SOCKS = "`pip install requests[socks]`, or name another proxy in HTTPS_PROXY"
+PROXY_TIP = "give it as HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, or name this host in NO_PROXY"
 
 # The exception, or one inside it; then words, tip, again, maybe_done. The first match counts.
 _ROWS: tuple[tuple[type[BaseException], str, str, bool, bool], ...] = (
     (ssl.SSLCertVerificationError, "the server's certificate is not trusted", _CA, False, False),
-    (requests.exceptions.InvalidProxyURL, "the proxy's address is no URL", _PROXY, False, False),
-    (
-        requests.exceptions.InvalidSchema,
-        "the proxy is of a kind unknown here",
-        _PROXY,
-        False,
-        False,
-    ),
+    (requests.exceptions.InvalidSchema, "no SOCKS proxy can be used", _SOCKS, False, False),
     (socket.gaierror, "the host name cannot be resolved", _NETWORK, True, False),
     (ConnectionRefusedError, "connection refused", _NETWORK, True, False),
     (requests.exceptions.ConnectTimeout, "no connection in time", _NETWORK, True, False),
@@ -135,9 +129,7 @@ def _no_tunnel(status: int) -> Trouble:
     wants_login = status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
     return Trouble(
         why=f"the proxy refuses the connection: {status} {phrase(status)}".rstrip(),
-        tip="give the proxy's user name and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
-        if wants_login
-        else _PROXY,
+        tip=PROXY_TIP if wants_login else _NETWORK,
         again=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
         maybe_done=False,
     )
