@@ -37,10 +37,13 @@ class CommandEnd:
     """How the test command ended. exit_code: None if not known.
 
     outcome: success, failure, cancelled or skipped, as CI names it; None if not known.
+    killed: how it was made to end before it was through, in words that follow "the test command";
+    None if it was not, as far as anybody knows.
     """
 
     exit_code: int | None = None
     outcome: str | None = None
+    killed: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -214,6 +217,8 @@ def _missing(totals: Totals, settings: GateSettings, *, has_problems: bool) -> l
 
 def _command(ended: CommandEnd, settings: GateSettings, *, has_failures: bool) -> list[Problem]:
     code = ended.exit_code
+    if ended.killed is not None:
+        return [_problem("killed", f"the test command {ended.killed}")]
     if code is not None and (code < 0 or code > _KILLED_ABOVE):
         signal = -code if code < 0 else code - _KILLED_ABOVE
         words = _SIGNALS.get(signal, f"signal {signal}, or a crash")

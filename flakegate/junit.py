@@ -92,8 +92,8 @@ class Problem:
     """Why the evidence is incomplete.
 
     report: its path as shown, None if the problem is not of one report. problem: a code:
-    no-report, empty, truncated, not-junit, suite-error, missing-failures, too-few-tests, killed,
-    exit-code, no-failure. detail: words for people, with `file:line:column` where there is one.
+    no-report, stale, empty, truncated, not-junit, suite-error, missing-failures, too-few-tests,
+    killed, exit-code, no-failure. detail: words for people, with `file:line:column` where there is one.
     """
 
     report: str | None

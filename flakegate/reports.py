@@ -9,6 +9,7 @@ import fnmatch
 import os
 import re
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,33 @@ from typing import TYPE_CHECKING
 from flakegate.junit import Problem, Reader, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flakegate.policy.rules import ReportSettings
 
 MAX_BYTES = 1 << 30
 PIECE = 1 << 20  # bytes fed at once; expat's cost for a long token grows as its pieces get smaller
 
+COARSE = 2.0  # seconds: the coarsest times that file systems keep
+
+Stamp = tuple[int, int, int]  # inode, bytes, nanoseconds since the epoch
+
 _MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The reports that were there before the tests ran: none of them is of this run.
+
+    at: seconds since the epoch. stamps: what shows that a file was written since, by its real path.
+    """
+
+    at: float
+    stamps: Mapping[str, Stamp]
+
+    def is_stale(self, path: str, about: os.stat_result) -> bool:
+        """Whether a file is one of them, or was restored from somewhere with an older time."""
+        return self.stamps.get(path) == _stamp(about) or about.st_mtime < self.at - COARSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +54,25 @@ class Evidence:
     problems: tuple[Problem, ...]
 
 
-def read(
+def before(arguments: Sequence[str], *, folder: Path, at: float) -> Before:
+    """What the arguments of `read` name now, before the tests run. at: seconds since the epoch."""
+    stamps = {}
+    for argument in arguments:
+        for path in _Search(folder).find(argument):
+            real = os.path.realpath(path)
+            with suppress(OSError):
+                stamps[real] = _stamp(Path(real).stat())
+    return Before(at=at, stamps=stamps)
+
+
+def read(  # noqa: PLR0913 - what names the reports, and what says how to read them
     arguments: Sequence[str],
     *,
     folder: Path,
     settings: Sequence[ReportSettings],
     base_dir: str,
     expect: Sequence[str],
+    before: Before | None = None,
 ) -> Evidence:
     """Reads every report that the arguments name, each once. Raises nothing for what it finds.
 
@@ -48,7 +80,7 @@ def read(
     for any folders, names with a leading dot only where the glob has it); relative ones start at
     `folder`. settings: the first whose `paths` match a report's path, as shown, says how it is
     read; base_dir holds for the others. expect: globs, each of which must match the path of a
-    report.
+    report. before: what was there before the tests ran, and is refused; None if nobody looked.
     """
     problems: list[Problem] = []
     files: dict[str, str] = {}  # the path as shown, by the real path
@@ -63,7 +95,7 @@ def read(
             files[real] = min(files.get(real, shown), shown)
     reports = []
     for real, shown in sorted(files.items(), key=lambda item: item[1]):
-        report = _read_one(real, shown, settings, base_dir)
+        report = _read_one(real, shown, settings, base_dir, before)
         if isinstance(report, Report):
             reports.append(report)
         else:
@@ -200,7 +232,11 @@ def _shown(path: str, folder: Path) -> str:
 
 
 def _read_one(
-    path: str, shown: str, settings: Sequence[ReportSettings], base_dir: str
+    path: str,
+    shown: str,
+    settings: Sequence[ReportSettings],
+    base_dir: str,
+    before: Before | None,
 ) -> Report | Problem:
     setting = next((one for one in settings if matches(one.paths, shown)), None)
     if setting is None:
@@ -212,6 +248,9 @@ def _read_one(
         about = Path(path).stat()
         if not stat.S_ISREG(about.st_mode):
             return _missing(shown, f"{shown}: it is not a regular file")
+        if before is not None and before.is_stale(path, about):
+            words = f"{shown}: it is older than this run of the tests, which did not write it anew"
+            return Problem(report=shown, problem="stale", detail=words)
         if about.st_size > MAX_BYTES:
             words = f"{shown}: it is larger than {MAX_BYTES >> 20:,} MiB, which is refused"
             return Problem(report=shown, problem="not-junit", detail=words)
@@ -221,6 +260,10 @@ def _read_one(
     except OSError as error:
         return _missing(shown, f"{shown}: cannot be read: {error.strerror}")
     return replace(reader.close(), settings=setting)
+
+
+def _stamp(about: os.stat_result) -> Stamp:
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _missing(report: str | None, detail: str) -> Problem:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
     from flakegate.model import FlakyTest, Identity
+    from flakegate.reports import Before
 
 NOT_MATCHED = (
     "{} cannot be asked about a report's cases yet; judge the reports with --backend store"
@@ -48,8 +49,12 @@ def judge_reports(
     base_dir: str,
     ended: CommandEnd | None,
     warn: Callable[[str], None],
+    before: Before | None = None,
 ) -> Judged:
-    """Reads the reports, looks up the failing tests and nothing else, and judges."""
+    """Reads the reports, looks up the failing tests and nothing else, and judges.
+
+    before: what the arguments named before the tests ran, where this call ran them.
+    """
     settings = call.policy.gate
     evidence = read(
         arguments,
@@ -57,6 +62,7 @@ def judge_reports(
         settings=call.policy.reports,
         base_dir=base_dir,
         expect=settings.expect,
+        before=before,
     )
     results: Sequence[Result] = fold(evidence.reports)
     context = call.context()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "The CI job: judge the reports, record, plan, apply, summarise.",
+    "exec": "Run the tests, then what `run` does.",
     "gate": "Only the verdict: is every failure in the reports excused?",
     "check": "Check the policy file: all errors at once.",
     "plan": "What the policy would change, and why. Changes nothing.",

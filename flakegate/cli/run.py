@@ -71,13 +71,34 @@ def command(
     call = begin(policy_file, where, verbose=output.verbose)
     if not reports:
         need_policy(call)
-    ended = how_ended(test_exit_code, test_outcome)
     warnings = call.warnings()
     judged = (
-        judge_reports(call, reports, base_dir=base_dir, ended=ended, warn=warnings.append)
+        judge_reports(
+            call,
+            reports,
+            base_dir=base_dir,
+            ended=how_ended(test_exit_code, test_outcome),
+            warn=warnings.append,
+        )
         if reports
         else None
     )
+    return go_on(
+        call, judged, warnings, override=override, strict=strict, dry_run=dry_run, output=output
+    )
+
+
+def go_on(
+    call: Call,
+    judged: Judged | None,
+    warnings: list[str],
+    *,
+    override: bool | None,
+    strict: bool,
+    dry_run: bool,
+    output: Output,
+) -> int:
+    """What follows the verdict, or stands alone without one; returns the exit code of the call."""
     context = run_of(judged.context, judged.results) if judged else call.context()
     acted = _Acted(recorded=None if call.has_policy else "nothing: there is no policy file")
     if call.has_policy:
