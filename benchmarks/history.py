@@ -28,6 +28,7 @@ from flakegate.identity import test_id
 from flakegate.model import State
 from flakegate.policy.decide import decide
 from flakegate.policy.load import load
+from flakegate.policy.needs import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -123,7 +124,7 @@ def live(store: Store, shape: Shape, policy: Policy) -> Outcome:
         outcome.seconds += time.perf_counter() - start
         plan = decide(
             policy,
-            store.search(frozenset(State)),
+            store.search(whole()),
             now=now,
             repository=REPOSITORY,
             backend=store.kind,
@@ -138,7 +139,7 @@ def live(store: Store, shape: Shape, policy: Policy) -> Outcome:
             for each in plan.transitions
             for test in [numbers[each.test_id]]
         ]
-    found = replace(store, now=START + shape.days * DAY).search(frozenset(State))
+    found = replace(store, now=START + shape.days * DAY).search(whole())
     outcome.detected = {numbers[test.id]: test for test in found}
     return outcome
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from flakegate.backends.store.store import Store
 from flakegate.junit import Outcome
-from flakegate.model import Identity, State
+from flakegate.model import Identity
+from flakegate.policy.needs import whole
 from flakegate.record import RunRecord, TestRecord, decode_shard, encode_shard
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ def main(folder: Path) -> None:
     times = [seconds(lambda one=record: store.record([one])) for record in more]  # type: ignore[misc]
     say("one more run (median of 50)", 1e3 * statistics.median(times), 10, "ms")
     say("one more run (worst of 50)", 1e3 * max(times), 10, "ms")
-    times = [seconds(lambda: store.search(list(State))) for _ in range(20)]
-    found = store.search(list(State))
+    times = [seconds(lambda: store.search(whole())) for _ in range(20)]
+    found = store.search(whole())
     say(
         f"7-day figures of {len(found)} flaky tests (median)",
         1e3 * statistics.median(times),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from flakegate.model import (
         FlakyTest,
         History,
         Identity,
-        State,
         StateCause,
         Transition,
         UpdateResult,
     )
+    from flakegate.policy.needs import Wanted
 
     Progress = Callable[[int, int | None], None]
 
@@ -48,10 +48,11 @@ class Backend(Protocol):
         """The most changes that one `update` takes."""
         ...
 
-    def search(
-        self, states: Collection[State], progress: Progress | None = None
-    ) -> list[FlakyTest]:
-        """All flaky tests of the repository in one of these states, in the order of their ids."""
+    def search(self, wanted: Wanted, progress: Progress | None = None) -> list[FlakyTest]:
+        """The repository's flaky tests that are wanted, in the order of their ids, each once.
+
+        A backend may find more of them: what may be left out is for those that read far.
+        """
         ...
 
     def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:

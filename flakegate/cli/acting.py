@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from flakegate.apply import Applied, apply
 from flakegate.attribution import attributed
 from flakegate.errors import ExitCode
-from flakegate.model import State
 from flakegate.policy.decide import decide, matched
+from flakegate.policy.needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
     from flakegate.model import FlakyTest, Transition
+    from flakegate.policy.needs import Wanted
     from flakegate.policy.plan import Plan
 
 DAY = 86_400.0
 
 
-def read_tests(call: Call, context: CIContext, backend: Backend) -> list[FlakyTest]:
-    """Every flaky test of the repository. Raises BackendError.
+def read_tests(call: Call, context: CIContext, backend: Backend, wanted: Wanted) -> list[FlakyTest]:
+    """The flaky tests that are wanted. Raises BackendError.
 
     Those that a rule is about to move carry the cause of their state, as far as anybody knows it.
     """
     from flakegate.cli.progress import progress
 
     with progress("reading flaky tests") as tell:
-        tests = backend.search(frozenset(State), tell)
+        tests = backend.search(wanted, tell)
         asked = [test for test in _about_to_move(call, tests) if test.cause is None]
         told = backend.last_changes(asked)
     if not asked:
@@ -54,14 +55,15 @@ def _about_to_move(call: Call, tests: Sequence[FlakyTest]) -> Sequence[FlakyTest
 def make_plan(
     call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest] | None = None
 ) -> Plan:
-    """What the policy would change now. tests: of `read_tests`, here if None.
+    """What the policy would change now.
 
-    Raises BackendError.
+    tests: of `read_tests`; if None, those that the policy needs are read. Raises BackendError.
     """
     since = call.now - DAY
     logged = backend.recent_changes(since)
     recent = call.journal(backend, context).recent(since) if logged is None else logged
-    tests = read_tests(call, context, backend) if tests is None else tests
+    if tests is None:
+        tests = read_tests(call, context, backend, needs(call.policy))
     return decide(
         call.policy,
         tests,

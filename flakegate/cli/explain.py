@@ -11,7 +11,6 @@ import click
 from flakegate.cli import options
 from flakegate.cli.acting import make_plan, read_tests
 from flakegate.cli.call import Where, begin, opened
-from flakegate.cli.judging import NOT_MATCHED
 from flakegate.cli.say import warn
 from flakegate.cli.select import select
 from flakegate.errors import ExitCode
@@ -20,6 +19,7 @@ from flakegate.explain import Backing, Explanation, Fate, fate
 from flakegate.explained import lines, to_json
 from flakegate.gate import BLOCKED, excuse
 from flakegate.policy.decide import consider
+from flakegate.policy.needs import fields_of, whole
 from flakegate.publish import console
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def command(*, test: str, policy_file: str | None, where: Where, output_format: 
 
 def _explanation(call: Call, context: CIContext, backend: Backend, name: str) -> Explanation:
     """Looks the test up and asks every stage of it that decides."""
-    tests = read_tests(call, context, backend)
+    tests = read_tests(call, context, backend, whole(fields=fields_of(call.policy)))
     recorded = backend.recorded()
     names = {key: each.fqn for key, each in recorded.items()}
     names |= {test.id: test.fqn for test in tests}
@@ -96,8 +96,6 @@ def _failure(
     call: Call, backend: Backend, test: FlakyTest | None, identity: Identity | None
 ) -> tuple[str, str, str]:
     """What the gate would say now, in this CI run if there is one: a run never excuses itself."""
-    if not backend.matches_reports:
-        return BLOCKED, "ambiguous", NOT_MATCHED.format(backend.kind)
     seen = backend.find([identity]).get(identity) if identity else test
     exemption = consider(call.policy, seen, call.now).exempt if seen else None
     decision, reason, detail = excuse(seen, exemption, call.policy.gate, call.now)

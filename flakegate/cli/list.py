@@ -23,6 +23,7 @@ from flakegate.errors import ExitCode, UsageError
 from flakegate.escape import json_text, terminal
 from flakegate.model import State
 from flakegate.policy.fields import FIELDS
+from flakegate.policy.needs import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -96,9 +97,10 @@ def command(
     wanted = frozenset(State(state) for state in states) or frozenset(State)
     if output_format == "pytest" and not states and condition is None:
         wanted = frozenset({State.DISABLED})
+    asked = (condition.fields if condition else frozenset()) | {sort}
     with opened(call, context, write=False, warn=warn) as backend:
         with progress("reading flaky tests") as show:
-            tests = backend.search(wanted, show)
+            tests = backend.search(whole(wanted, fields=asked), show)
         place = f"{backend.kind} {backend.place}"
         kind = backend.kind
         if condition is not None:

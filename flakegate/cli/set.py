@@ -15,6 +15,7 @@ from flakegate.cli.select import select_all
 from flakegate.cli.telling import Output, applied_document, tell
 from flakegate.errors import ExitCode, UsageError
 from flakegate.model import State, Transition
+from flakegate.policy.needs import whole
 from flakegate.policy.plan import Plan
 from flakegate.summary import Summary
 from flakegate.version import VERSION
@@ -113,7 +114,7 @@ def _chosen(
     backend: Backend, names: tuple[str, ...], to: State, reason: str, actor: str
 ) -> tuple[Transition, ...]:
     """One change for each test that is named; every name is looked up before anything changes."""
-    flaky = {test.id: test for test in backend.search(frozenset(State))}
+    flaky = {test.id: test for test in backend.search(whole())}
     known = {key: each.fqn for key, each in backend.recorded().items()}
     known |= {test.id: test.fqn for test in flaky.values()}
     return tuple(

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flakegate.backends.datadog import searching, updating
+from flakegate.backends.datadog import updating
 from flakegate.backends.datadog.query import id_queries, repository_id, search_query
+from flakegate.backends.datadog.searching import Walk, search
 from flakegate.errors import BackendError, NothingChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from flakegate.backends.base import Progress
     from flakegate.model import (
         FlakyTest,
         History,
         Identity,
-        State,
         StateCause,
         Transition,
         UpdateResult,
     )
+    from flakegate.policy.needs import Wanted
     from flakegate.transport.client import Transport
 
 FIELDS = frozenset(
     {
         "state", "module", "suite", "name", "fqn", "category", "source_file", "error_message",
         "first_flaked_branch", "last_flaked_branch", "codeowners", "envs", "services",
-        "failure_rate", "failed_pipelines", "lost_time", "age", "last_flaked_age", "duration",
-        "impact_score", "impact_level", "broken",
+        "failure_rate", "failed_pipelines", "lost_time", "age", "last_flaked_age", "state_age",
+        "duration", "impact_score", "impact_level", "broken",
     }
 )  # fmt: skip
 
@@ -65,23 +67,36 @@ class Datadog:
         """The API's address."""
         return self._transport.base_url
 
-    def search(
-        self, states: Collection[State], progress: Progress | None = None
-    ) -> list[FlakyTest]:
-        """All flaky tests of the repository in one of these states, in the order of their ids."""
-        if not states:
-            return []
-        query = search_query(self._repository, states, self._query)
+    def search(self, wanted: Wanted, progress: Progress | None = None) -> list[FlakyTest]:
+        """What is wanted of the repository's tests, in the order of their ids.
+
+        One search for each state, side by side; where only tests from some failure rate on are
+        wanted, the worst are read first, and the rest is not read at all.
+        """
+        walks = [
+            Walk(
+                query=search_query(self._repository, [state], self._query),
+                least=least,
+                history=wanted.history,
+            )
+            for state, least in sorted(wanted.states.items())
+        ]
+        walks += [
+            Walk(query=query, history=wanted.history)
+            for query in id_queries(self._repository, wanted.ids, self._query)
+        ]
 
         def tell(so_far: int) -> None:
             if progress is not None:
                 progress(so_far, None)
 
-        found = searching.search(self._transport, [query], tell=tell)
+        found = search(self._transport, walks, tell)
         if found.left_out:
             self._warn(f"{len(found.left_out)} of Datadog's tests left out: {found.left_out[0]}")
         self._ours |= found.tests.keys()
-        return [found.tests[test_id] for test_id in sorted(found.tests)]
+        tests = [found.tests[test_id] for test_id in sorted(found.tests)]
+        # Who changed a state is asked of `last_changes`: of the moment, and where it matters.
+        return [replace(test, cause=None) for test in tests] if wanted.history else tests
 
     def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
         """Refuses: see `matches_reports`."""
@@ -108,7 +123,7 @@ class Datadog:
     def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
         """The newest entry of these tests' histories; see `wire.decode_page`."""
         queries = id_queries(self._repository, [test.id for test in tests])
-        found = searching.search(self._transport, queries, history=True).tests
+        found = search(self._transport, [Walk(query=each, history=True) for each in queries]).tests
         return {test.id: test.cause for test in found.values() if test.cause is not None}
 
     def suite_size(self) -> int | None:

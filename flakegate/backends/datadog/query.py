@@ -9,12 +9,13 @@ from flakegate.errors import PolicyError, UsageError
 from flakegate.policy.balance import unbalanced
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from flakegate.matching.candidate import Candidate
     from flakegate.model import State
 
 _REPOSITORY = re.compile(r"[^\s/\"\\:@]+\.[^\s/\"\\:@]+(/[^\s/\"\\]+)+")
-_LONGEST = 4_000  # characters of ids in one search
+_LONGEST = 4_000  # characters of terms in one search
 
 
 def repository_id(repository: str) -> str:
@@ -38,8 +39,39 @@ def search_query(repository: str, states: Collection[State], more: str | None) -
     more: `backend.query` of the policy; it can narrow this search, never widen it. Raises
     PolicyError where it would leave its parentheses.
     """
-    wanted = " OR ".join(f"flaky_test_state:{state}" for state in sorted(states))
-    parts = [f"@git.repository.id_v2:{quoted(repository)}", f"({wanted})"]
+    return _narrowed(repository, [f"flaky_test_state:{state}" for state in sorted(states)], more)
+
+
+def id_queries(repository: str, ids: Collection[str], more: str | None = None) -> list[str]:
+    """As few searches as it takes for the tests with these ids, none of them too long to send.
+
+    repository, more: as above. Raises PolicyError.
+    """
+    return [
+        _narrowed(repository, terms, more)
+        for terms in _bounded(f"fingerprint_fqn:{quoted(each)}" for each in sorted(ids))
+    ]
+
+
+def suite_queries(
+    repository: str, candidates: Iterable[Candidate], more: str | None = None
+) -> list[str]:
+    """As few searches as it takes for all tests in the suites of these candidates.
+
+    Where a suite is not known, for those of its module. repository, more: as above. Raises
+    PolicyError.
+    """
+    terms = {
+        f"@test.module:{quoted(each.module or '')}"
+        if each.suite is None
+        else f"@test.suite:{quoted(each.suite)}"
+        for each in candidates
+    }
+    return [_narrowed(repository, some, more) for some in _bounded(sorted(terms))]
+
+
+def _narrowed(repository: str, any_of: Sequence[str], more: str | None) -> str:
+    parts = [f"@git.repository.id_v2:{quoted(repository)}", f"({' OR '.join(any_of)})"]
     if more and (narrower := more.strip()):
         if fault := unbalanced(narrower):
             raise PolicyError(f"backend.query {fault}: {narrower}")
@@ -47,26 +79,18 @@ def search_query(repository: str, states: Collection[State], more: str | None) -
     return " AND ".join(parts)
 
 
-def id_queries(repository: str, ids: Collection[str]) -> list[str]:
-    """As few searches as it takes for the tests with these ids, none of them too long to send.
-
-    repository: an id as above.
-    """
-    queries: list[str] = []
+def _bounded(terms: Iterable[str]) -> Iterator[list[str]]:
+    """The terms in parts that are not too long for one search; a term alone may be."""
     part: list[str] = []
     length = 0
-    for each in sorted(ids):
-        term = f"fingerprint_fqn:{quoted(each)}"
+    for term in terms:
         if part and length + len(term) > _LONGEST:
-            queries.append(_by_id(repository, part))
+            yield part
             part, length = [], 0
         part.append(term)
         length += len(term)
-    return [*queries, _by_id(repository, part)] if part else queries
-
-
-def _by_id(repository: str, terms: list[str]) -> str:
-    return f"@git.repository.id_v2:{quoted(repository)} AND ({' OR '.join(terms)})"
+    if part:
+        yield part
 
 
 def quoted(value: str) -> str:

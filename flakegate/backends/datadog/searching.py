@@ -1,13 +1,16 @@
-"""Reads Datadog's list of flaky tests, page by page."""
+"""Reads Datadog's list of flaky tests: page by page, several searches side by side."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flakegate.backends.datadog import wire
+from flakegate.backends.datadog.abreast import abreast
 from flakegate.backends.datadog.access import KEYS_TIP
 from flakegate.errors import BackendError
+from flakegate.policy.needs import Descent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500
 EMPTY_PAGES = 3  # so many in a row are the end of a list, whatever their cursors say
+AT_ONCE = 4  # walks; more of them would only meet the rate limit sooner
 QUERY_TIP = (
     "the search was refused: if the policy sets `backend.query`, check its syntax;"
     " if not, please report this request as a bug of flakegate"
@@ -29,6 +33,19 @@ TIPS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """One query, to be read page after page.
+
+    least: read by falling failure rate, down to this one (percent) and no further; None: by name,
+    to the end. history: with when and by whom the states were changed; see `wire.decode_page`.
+    """
+
+    query: str
+    least: float | None = None
+    history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What searches found. tests: by id. left_out: of every test that cannot be used, why."""
 
@@ -37,46 +54,44 @@ class Found:
 
 
 def search(
-    transport: Transport,
-    queries: Sequence[str],
-    *,
-    history: bool = False,
-    tell: Callable[[int], None] = lambda _: None,
+    transport: Transport, walks: Sequence[Walk], tell: Callable[[int], None] = lambda _: None
 ) -> Found:
-    """All tests that any of these queries finds. Raises BackendError.
+    """All tests that any of these walks meets, read side by side. Raises BackendError.
 
-    history: with the cause of their states; see `wire.decode_page`. tell: is told after every page
-    how many tests there are so far.
+    tell: is told after every page how many tests there are so far.
     """
     found: dict[str, FlakyTest] = {}
     left_out: list[str] = []
-    for query in queries:
-        for page in _pages(transport, query, history=history):
-            # The list moves while it is read: of a test met twice, the later reading counts.
-            found |= {test.id: test for test in page.tests}
-            left_out += page.left_out
-            tell(len(found))
-    return Found(tests=found, left_out=tuple(left_out))
+    for page in abreast([partial(_pages, transport, walk) for walk in walks], at_once=AT_ONCE):
+        # The list moves while it is read: of a test met twice, the later reading counts.
+        found |= {test.id: test for test in page.tests}
+        left_out += page.left_out
+        tell(len(found))
+    return Found(tests=found, left_out=tuple(sorted(left_out)))
 
 
-def _pages(transport: Transport, query: str, *, history: bool) -> Iterator[wire.Page]:
+def _pages(transport: Transport, walk: Walk) -> Iterator[wire.Page]:
     """Page after page, to one without a cursor; a short one is not the last.
 
     Nor is an empty one that points on: the reference calls it the end, but to believe that of an
     empty page in the middle would lose the rest unseen.
     """
     request = f"POST {transport.base_url}{wire.PATH}"
+    sort = wire.BY_NAME if walk.least is None else wire.WORST_FIRST
+    descent = None if walk.least is None else Descent(least=walk.least)
     cursor: str | None = None
     seen: set[str] = set()
     empty = 0
     while True:
-        body = wire.encode_search(query, limit=PAGE_SIZE, cursor=cursor, history=history)
+        body = wire.encode_search(
+            walk.query, sort=sort, limit=PAGE_SIZE, cursor=cursor, history=walk.history
+        )
         answer = transport.send("POST", wire.PATH, body, tips=TIPS)
-        page = wire.decode_page(answer, request, history=history)
+        page = wire.decode_page(answer, request, history=walk.history)
         yield page
         cursor = page.next_cursor
         empty = 0 if page.size else empty + 1
-        if cursor is None or empty == EMPTY_PAGES:
+        if cursor is None or empty == EMPTY_PAGES or (descent and descent.is_over(page.tests)):
             return
         if cursor in seen:
             if empty:

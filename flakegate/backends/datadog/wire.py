@@ -6,7 +6,7 @@ that cannot be read is left out and named, because nothing may be decided on a m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flakegate.model import Transition
 
 PATH = "/api/v2/test/flaky-test-management/tests"
+BY_NAME, WORST_FIRST = "fqn", "-failure_rate"
 SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, is not told
 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.
@@ -134,10 +135,12 @@ class Page:
     left_out: tuple[str, ...]
 
 
-def encode_search(query: str, *, limit: int, cursor: str | None, history: bool = False) -> bytes:
+def encode_search(
+    query: str, *, sort: str, limit: int, cursor: str | None, history: bool = False
+) -> bytes:
     """The body of a search. limit: tests a page, 2 to 999; without it Datadog answers 400.
 
-    history: ask for the changes of each test's state, too.
+    sort: BY_NAME or WORST_FIRST. history: ask for the changes of each test's state, too.
     """
     page: dict[str, object] = {"limit": limit}
     if cursor is not None:
@@ -145,7 +148,7 @@ def encode_search(query: str, *, limit: int, cursor: str | None, history: bool =
     attributes = {
         "filter": {"query": query, "include_history": history},
         "page": page,
-        "sort": "fqn",
+        "sort": sort,
     }
     return msgspec.json.encode(
         {"data": {"type": "search_flaky_tests_request", "attributes": attributes}}
@@ -163,8 +166,8 @@ def encode_update(changes: Sequence[Transition]) -> bytes:
 def decode_page(body: bytes, request: str, *, history: bool = False) -> Page:
     """A page of a search. request: names it in the BackendError for an answer that is not one.
 
-    history: it was asked for, so that the tests carry the cause of their state where it is known.
-    An active test without history is as it was found.
+    history: it was asked for, so that the tests carry `cause` and `state_since` where these are
+    known. An active test without history is as it was found.
     """
     try:
         answer = _ANSWER.decode(body)
@@ -179,9 +182,7 @@ def decode_page(body: bytes, request: str, *, history: bool = False) -> Page:
         if state is None:
             left_out.append(f"its flaky_state is {test.attributes.flaky_state!r}")
         else:
-            read = _flaky_test(test.id, state, test.attributes)
-            cause = _cause(state, test.attributes) if history else None
-            tests.append(replace(read, cause=cause))
+            tests.append(_flaky_test(test.id, state, test.attributes, history=history))
     pagination = meta.pagination if meta else None
     return Page(
         tests=tuple(tests),
@@ -256,11 +257,12 @@ def _state(text: str | None) -> State | None:
         return None
 
 
-def _flaky_test(test_id: str, state: State, seen: _Attributes) -> FlakyTest:
+def _flaky_test(test_id: str, state: State, seen: _Attributes, *, history: bool) -> FlakyTest:
     pipelines = seen.pipeline_stats or _PipelineStats()
     stats = seen.test_stats or _TestStats()
     run = seen.test_run_metadata or _RunMetadata()
     failed = pipelines.failed_pipelines
+    cause, since = _cause(state, seen) if history else (None, None)
     return FlakyTest(
         id=test_id,
         module=seen.module or "",
@@ -274,6 +276,8 @@ def _flaky_test(test_id: str, state: State, seen: _Attributes) -> FlakyTest:
         last_flaked_branch=seen.last_flaked_branch or None,
         first_flaked_at=_time(seen.first_flaked_ts),
         last_flaked_at=_time(seen.last_flaked_ts),
+        state_since=since,
+        cause=cause,
         # A test without owners is known to have none, or an exemption by owner would exempt it.
         codeowners=_texts(seen.codeowners) or (),
         envs=_texts(seen.envs),
@@ -287,30 +291,30 @@ def _flaky_test(test_id: str, state: State, seen: _Attributes) -> FlakyTest:
     )
 
 
-def _cause(state: State, seen: _Attributes) -> StateCause | None:
-    """By the newest entry of the history: when the state was last changed, and by whom.
+def _cause(state: State, seen: _Attributes) -> tuple[StateCause | None, float | None]:
+    """By the newest entry of the history: what last changed the state, and since when it has it.
 
     A single entry that says `active` is of the day the test was found, if nobody made it by hand.
     """
     try:
         history = _HISTORY.decode(seen.history) or ()
     except msgspec.DecodeError:
-        return None
+        return None, None
     if not history and state is State.ACTIVE:
-        return StateCause(at=_time(seen.first_flaked_ts) or 0.0, actor=DATADOG, first=True)
+        found_at = _time(seen.first_flaked_ts)
+        return StateCause(at=found_at or 0.0, actor=DATADOG, first=True), found_at
     changes = [(at, each) for each in history if (at := _time(each.timestamp)) is not None]
     if not changes:
-        return None
+        return None, None
     at, newest = max(changes, key=lambda change: change[0])
     if newest.status not in (None, state.value):
-        return StateCause(at=at)  # it does not tell of the change to this state yet
+        return StateCause(at=at), None  # it does not tell of the change to this state yet
     policy = newest.policy_id or ""
     if policy == "ftm_policy.manual":
-        return StateCause(at=at, actor=SOMEBODY)
+        return StateCause(at=at, actor=SOMEBODY), at
     first = len(changes) == 1 and newest.status == state.value == State.ACTIVE.value
-    return StateCause(
-        at=at, actor=DATADOG if policy.startswith("ftm_policy.") else None, first=first
-    )
+    actor = DATADOG if policy.startswith("ftm_policy.") else None
+    return StateCause(at=at, actor=actor, first=first), at
 
 
 def _texts(value: _Texts) -> tuple[str, ...] | None:

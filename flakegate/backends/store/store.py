@@ -26,7 +26,7 @@ from flakegate.identity import test_id
 from flakegate.model import FlakyTest, Identity, State, StateCause, UpdateResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection, Select
     from typing_extensions import Unpack
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flakegate.backends.store.numbering import Places
     from flakegate.backends.store.schema import AnyRow
     from flakegate.model import History, Transition
+    from flakegate.policy.needs import Wanted
     from flakegate.record import RunRecord
 
 FIELDS = frozenset(
@@ -100,14 +101,14 @@ class Store:
     def close(self) -> None:
         """Nothing is open between two calls; this is here for what closes every backend."""
 
-    def search(
-        self, states: Collection[State], progress: Progress | None = None
-    ) -> list[FlakyTest]:
-        """All flaky tests of the repository in one of these states, in the order of their ids."""
+    def search(self, wanted: Wanted, progress: Progress | None = None) -> list[FlakyTest]:
+        """The wanted flaky tests of the repository, whatever their failure rate."""
+        in_state = flaky.c.state.in_([state.value for state in wanted.states])
         with self.database.reading() as connection:
-            wanted = [state.value for state in states]
             rows = connection.execute(
-                self._rows(connection).where(flaky.c.state.in_(wanted)).order_by(tests.c.key)
+                self._rows(connection)
+                .where(in_state | tests.c.key.in_(wanted.ids))
+                .order_by(tests.c.key)
             ).all()
             repository = repository_row(connection, self.repository)
             numbers = {row.id: row.number for row in rows}

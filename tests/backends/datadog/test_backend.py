@@ -12,6 +12,7 @@ from flakegate.backends.datadog.backend import FIELDS, Datadog
 from flakegate.backends.datadog.searching import PAGE_SIZE
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
 from flakegate.model import FlakyTest, Identity, State, Transition
+from flakegate.policy.needs import whole
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Timer
 from tests.fake_datadog import (
@@ -61,7 +62,7 @@ class Opened:
         self.transport.close()
 
     def ids(self, *states: State) -> list[str]:
-        return [test.id for test in self.datadog.search(states or tuple(State))]
+        return [test.id for test in self.datadog.search(whole(states or [State.ACTIVE]))]
 
 
 def move(test: FlakyTest | str, to: State = State.QUARANTINED) -> Transition:
@@ -78,7 +79,7 @@ def test_it_is_a_backend(fake: FakeDatadog) -> None:
         assert backend.place == fake.url
         assert backend.batch_size == 100
         assert backend.suite_size() is None
-        assert not {"runs", "failures", "state_age"} & backend.fields
+        assert not {"runs", "failures"} & backend.fields
         assert {"failure_rate", "broken", "fqn", "last_flaked_age"} <= FIELDS
 
 
@@ -93,9 +94,9 @@ def test_only_the_states_asked_for_of_this_repository_in_the_order_of_ids(
     with Opened(fake) as opened:
         assert opened.ids(State.ACTIVE, State.QUARANTINED) == ["B", "a", "c"]
         assert opened.ids(State.FIXED) == ["b"]
-        assert opened.datadog.search([]) == []
+        assert opened.datadog.search(whole([])) == []
         assert opened.warnings == []
-    assert len(fake.requests) == 2
+    assert len(fake.requests) == 3, "one for each state"
 
 
 def test_the_limit_is_always_sent(fake: FakeDatadog) -> None:
@@ -110,7 +111,7 @@ def test_short_pages_are_not_the_last(fake: FakeDatadog) -> None:
     fake.page_cap = 3
     seen: list[tuple[int, int | None]] = []
     with Opened(fake) as opened:
-        tests = opened.datadog.search([State.ACTIVE], lambda *so_far: seen.append(so_far))
+        tests = opened.datadog.search(whole([State.ACTIVE]), lambda *so_far: seen.append(so_far))
     assert [test.id for test in tests] == [f"t{number:02}" for number in range(20)]
     assert seen == [(3, None), (6, None), (9, None), (12, None), (15, None), (18, None), (20, None)]
 
@@ -147,7 +148,7 @@ def test_a_test_on_two_pages_is_one_test_as_read_last(fake: FakeDatadog) -> None
     fake.tests = [flaky("a", rate=10), flaky("b"), two]
     fake.page_cap = 1
     with one as opened:
-        first, second = opened.datadog.search([State.ACTIVE])
+        first, second = opened.datadog.search(whole([State.ACTIVE]))
     assert (first.id, second.id) == ("a", "b")
     assert first.failure_rate in {10, 30}
     assert len(fake.requests) == 3
@@ -189,7 +190,7 @@ def test_changes_arrive_and_each_has_its_result(fake: FakeDatadog) -> None:
     fake.refuse = {"b": "managed elsewhere"}
     fake.forget = {"c"}
     with Opened(fake) as opened:
-        a, b, c, d = opened.datadog.search([State.ACTIVE])
+        a, b, c, d = opened.datadog.search(whole([State.ACTIVE]))
         results = opened.datadog.update([move(d, State.DISABLED), move(c), move(b), move(a)])
     assert [(result.test_id, result.ok, result.error) for result in results] == [
         ("d", True, None),
@@ -227,7 +228,7 @@ def test_a_missing_permission_is_named(fake: FakeDatadog, permission: str, metho
     fake.permissions -= {permission}
 
     def read_and_change(datadog: Datadog) -> None:
-        datadog.search([State.ACTIVE])
+        datadog.search(whole([State.ACTIVE]))
         datadog.update([move("a")])
 
     with Opened(fake) as opened, pytest.raises(NothingChangedError) as caught:
@@ -309,7 +310,7 @@ def test_histories_are_asked_for_by_id_in_searches_of_bounded_length(fake: FakeD
     fake.tests = [flaky(name, history=history) for name in [*names, "other"]]
     fake.elsewhere = {names[0]: "github.com/acme/other"}
     with Opened(fake) as opened:
-        tests = [test for test in opened.datadog.search(tuple(State)) if test.id != "other"]
+        tests = [test for test in opened.datadog.search(whole()) if test.id != "other"]
         fake.requests.clear()
         found = opened.datadog.last_changes(tests)
         assert opened.datadog.last_changes([]) == {}

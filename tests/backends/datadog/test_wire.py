@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakegate.backends.datadog.wire import (
+    BY_NAME,
+    WORST_FIRST,
     decode_page,
     decode_update,
     encode_search,
@@ -268,11 +270,19 @@ def test_the_newest_entry_of_a_history_tells_who_changed_the_state(
     assert only(test).cause is None
 
 
-@given(st.text(), st.integers(2, 999), st.none() | st.text(), st.booleans())
+@given(
+    st.text(),
+    st.sampled_from([BY_NAME, WORST_FIRST]),
+    st.integers(2, 999),
+    st.none() | st.text(),
+    st.booleans(),
+)
 def test_searches_are_as_the_reference_says(
-    query: str, limit: int, cursor: str | None, history: bool
+    query: str, sort: str, limit: int, cursor: str | None, history: bool
 ) -> None:
-    body = json.loads(encode_search(query, limit=limit, cursor=cursor, history=history))
+    written = encode_search(query, sort=sort, limit=limit, cursor=cursor, history=history)
+    body = json.loads(written)
+    assert body["data"]["attributes"]["sort"] == sort
     assert body["data"]["attributes"]["filter"]["include_history"] is history
     assert list(mismatches(body, SEARCH, "body")) == []
     assert body["data"]["attributes"]["filter"]["query"] == query

@@ -9,6 +9,7 @@ from flakegate.backends.store.store import Store
 from flakegate.identity import test_id as id_of
 from flakegate.junit import Outcome
 from flakegate.model import FlakyTest, Identity, State, Transition
+from flakegate.policy.needs import whole
 from flakegate.record import RunRecord
 from flakegate.record import TestRecord as Recorded  # pytest would collect it by its own name
 
@@ -98,7 +99,7 @@ def open_store(  # noqa: PLR0913 - all but the folder have a value
 
 def flaky(store: Store) -> dict[str, FlakyTest]:
     """All flaky tests by their plain names."""
-    return {test.name: test for test in store.search(frozenset(State))}
+    return {test.name: test for test in store.search(whole())}
 
 
 def move(name: str, before: State, after: State, rule: str | None = "noisy") -> Transition:

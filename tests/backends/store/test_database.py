@@ -20,7 +20,7 @@ from flakegate.backends.store.database import open_database
 from flakegate.backends.store.schema import VERSION
 from flakegate.backends.store.store import Store
 from flakegate.errors import BackendError, UsageError
-from flakegate.model import State
+from flakegate.policy.needs import whole
 from tests.backends.store.build import NOW, REPOSITORY, flaky, named, open_store, run
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def shared() -> Iterator[Path]:
 
 def test_reading_an_absent_store_finds_nothing_and_makes_nothing(tmp_path: Path) -> None:
     store = opened(tmp_path / "deep" / "history.db", write=False)
-    assert store.search(frozenset(State)) == []
+    assert store.search(whole()) == []
     assert store.find([named("a")]) == {}
     assert store.recorded() == {}
     assert (store.suite_size(), store.recent_changes(0)) == (0, 0)

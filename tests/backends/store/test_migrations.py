@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from flakegate.backends.store import migrations, schema
 from flakegate.backends.store.store import Store
 from flakegate.errors import BackendError
-from flakegate.model import State
+from flakegate.policy.needs import whole
 from tests.backends.store.build import NOW, REPOSITORY, flaky, run
 from tests.backends.store.test_database import ROOT, as_nobody, foreign
 from tests.backends.store.test_database import shared as shared  # noqa: PLC0414 - a fixture
@@ -58,7 +58,7 @@ def said(store: Store) -> list[dict[str, object]]:
     return [
         {name: getattr(test, name) for name in names}
         | {"cause": {name: getattr(test.cause, name) for name in cause}}
-        for test in store.search(frozenset(State))
+        for test in store.search(whole())
     ]
 
 
@@ -278,7 +278,7 @@ def test_a_store_that_lacks_a_table_is_damaged(tmp_path: Path) -> None:
     before = path.read_bytes()
     for write in (False, True):
         with pytest.raises(BackendError, match="damaged"):
-            opened(path, write=write).search(frozenset(State))
+            opened(path, write=write).search(whole())
     assert path.read_bytes() == before
 
 

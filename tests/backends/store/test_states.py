@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flakegate.model import State
+from flakegate.policy.needs import whole
 from tests.backends.store.build import (
     DAY,
     NOW,
@@ -190,8 +191,8 @@ def test_a_change_is_kept_with_its_cause(store: Store) -> None:
     assert (test.state, test.state_since) == (QUARANTINED, NOW)
     assert test.cause
     assert (test.cause.rule, test.cause.actor, test.cause.reason) == ("noisy", None, "because")
-    assert [each.name for each in store.search([QUARANTINED])] == ["a"]
-    assert store.search([ACTIVE, FIXED, DISABLED]) == []
+    assert [each.name for each in store.search(whole([QUARANTINED]))] == ["a"]
+    assert store.search(whole([ACTIVE, FIXED, DISABLED])) == []
 
 
 def test_what_changed_meanwhile_is_refused_and_the_rest_is_done(store: Store) -> None:
@@ -257,7 +258,7 @@ def test_search_is_in_the_order_of_ids_and_tells_how_many(tmp_path: Path) -> Non
     letters = dict.fromkeys((f"t{number}" for number in range(30)), "p")
     store.record([run(1, NOW - DAY, **letters | {"t1": "fp", "t2": "fp", "t3": "fp", "t9": "fp"})])
     told: list[tuple[int, int | None]] = []
-    ids = [test.id for test in store.search([ACTIVE], lambda *now: told.append(now))]
+    ids = [test.id for test in store.search(whole([ACTIVE]), lambda *now: told.append(now))]
     assert ids == sorted(key_of(name) for name in ("t1", "t2", "t3", "t9"))
     assert told == [(4, 4)]
 

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.history import Outcome, live, opened, starting_policy
 from benchmarks.made_history import DAY, START, Cause, Made, Shape, history
 from flakegate.model import FlakyTest, State
+from flakegate.policy.needs import whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +63,7 @@ def figures(folder: Path, batches: list[list[Made]]) -> list[FlakyTest]:
     store = opened(folder, START + SMALL.days * DAY)
     for batch in batches:
         store.record([each.record for each in batch])
-    return store.search(frozenset(State))
+    return store.search(whole())
 
 
 def test_runs_delivered_twice_and_in_no_order_give_the_same_figures(tmp_path: Path) -> None:
