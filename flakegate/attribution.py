@@ -43,3 +43,9 @@ def attributed(told: StateCause | None, state: State, made: Iterable[Made]) -> S
     if ours is None or (told is not None and told.at > ours.at + NEAR):
         return told
     return StateCause(at=ours.at, rule=ours.rule, actor=ours.actor, reason=ours.reason)
+
+
+def moved(before: State, state: State, cause: StateCause | None) -> str:
+    """Why a change is not made: the test is in another state than the one it was to leave."""
+    by = "" if cause is None else f"rule {cause.rule}" if cause.rule else cause.actor or ""
+    return f"it is {state}{by and f' by {by}'}, no longer {before}"

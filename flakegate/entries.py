@@ -12,7 +12,7 @@ import msgspec
 from flakegate.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 VERSION = 1
 
@@ -46,7 +46,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line: an intent with its changes, or a result of the intent of the same batch.
 
-    A batch can have several results: of what they say of a test, the last counts.
+    A batch can have several results: of what they say of a test, the last counts; but "unknown"
+    takes nothing back.
     """
 
     version: int
@@ -95,12 +96,9 @@ def entries(events: Iterable[Event], wanted: Callable[[Event, Change], bool]) ->
     """The wanted changes in the order in which they were intended."""
     found: dict[tuple[str, str], Entry] = {}
     for event in events:
-        for change in event.changes:
-            if wanted(event, change):
-                found[event.batch, change.test] = _entry(event, change)
-        for outcome in event.results:
-            if entry := found.get((event.batch, outcome.test)):
-                found[event.batch, outcome.test] = replace(entry, outcome=outcome)
+        found |= _intended(event, wanted)
+        for key, entry in _told(event, found):
+            found[key] = entry
     return list(found.values())
 
 
@@ -108,17 +106,34 @@ def open_entries(events: Iterable[Event]) -> list[Entry]:
     """The changes of which nobody knows yet what came of them; holds no others in memory."""
     found: dict[tuple[str, str], Entry] = {}
     for event in events:
-        for change in event.changes:
-            found[event.batch, change.test] = _entry(event, change)
-        for outcome in event.results:
-            entry = found.pop((event.batch, outcome.test), None)
-            if entry and (said := replace(entry, outcome=outcome)).is_open:
-                found[event.batch, outcome.test] = said
+        found |= _intended(event, lambda _event, _change: True)
+        for key, entry in _told(event, found):
+            if entry.is_open:
+                found[key] = entry
+            else:
+                del found[key]
     return list(found.values())
 
 
-def _entry(event: Event, change: Change) -> Entry:
-    return Entry(run=event.run, batch=event.batch, at=event.time.timestamp(), change=change)
+def _intended(
+    event: Event, wanted: Callable[[Event, Change], bool]
+) -> Iterator[tuple[tuple[str, str], Entry]]:
+    at = event.time.timestamp()
+    for change in event.changes:
+        if wanted(event, change):
+            entry = Entry(run=event.run, batch=event.batch, at=at, change=change)
+            yield (event.batch, change.test), entry
+
+
+def _told(
+    event: Event, found: Mapping[tuple[str, str], Entry]
+) -> Iterator[tuple[tuple[str, str], Entry]]:
+    """The entries that this event tells more about; that nothing is known takes nothing back."""
+    for outcome in event.results:
+        key = (event.batch, outcome.test)
+        entry = found.get(key)
+        if entry and (entry.is_open or outcome.outcome != "unknown"):
+            yield key, replace(entry, outcome=outcome)
 
 
 def settled(waiting: Sequence[Entry], states: Mapping[str, State]) -> dict[str, list[Outcome]]:

@@ -109,6 +109,10 @@ class Journal:
         )
         return sum(entry.made is not False for entry in moves)
 
+    def ahead(self, of: float) -> int:
+        """How many changes are recorded as of later than that (epoch seconds)."""
+        return sum(len(event.changes) for event in self._here() if event.time.timestamp() > of)
+
     def made(self, tests: Collection[str]) -> list[Made]:
         """The changes of these tests (ids) that were made, or may have been, oldest first.
 

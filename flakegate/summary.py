@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from flakegate.errors import ExitCode
+from flakegate.policy.plan import CHANGED
 from flakegate.wording import Step, about_evidence, about_failures, count
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class Applied(Protocol):
 
     @property
     def done(self) -> tuple[Transition, ...]: ...  # noqa: D102 - documented there
+    @property
+    def already(self) -> tuple[Transition, ...]: ...  # noqa: D102
     @property
     def failed(self) -> tuple[tuple[Transition, str], ...]: ...  # noqa: D102
     @property
@@ -44,6 +47,7 @@ class Summary:
     recorded: what was recorded, in words. keeps_history: whether results are recorded, so that a
     pass on the same commit will tell a flaky test.
     not_applied: why the plan was left at that, in words; None where it was carried out.
+    again: the command that makes what was not made.
     """
 
     exit_code: int
@@ -60,6 +64,7 @@ class Summary:
     plan: Plan | None = None
     applied: Applied | None = None
     not_applied: str | None = None
+    again: str = "flakegate apply"
     warnings: tuple[str, ...] = ()
 
     @property
@@ -94,9 +99,15 @@ class Summary:
         return self.plan.transitions if self.plan else ()
 
     @property
+    def already(self) -> tuple[Transition, ...]:
+        """The state changes that others had made before this call could."""
+        return self.applied.already if self.applied else ()
+
+    @property
     def left_alone(self) -> tuple[Skip, ...]:
-        """The tests that a rule would have moved, had nothing else spoken against it."""
-        return tuple(skip for skip in self.plan.skipped if skip.rule) if self.plan else ()
+        """The tests that a rule or an undo would have moved, had nothing spoken against it."""
+        skipped = self.plan.skipped if self.plan else ()
+        return tuple(skip for skip in skipped if skip.rule or skip.reason == CHANGED)
 
     @property
     def held(self) -> tuple[Transition, ...]:
@@ -139,7 +150,7 @@ def steps(summary: Summary) -> tuple[Step, ...]:
         found = (Step(text=text), *found)
     if summary.trouble:
         text = "Plan and apply again; states are read anew, and what is made stays made:"
-        found += (Step(text=text, command="flakegate apply"),)
+        found += (Step(text=text, command=summary.again),)
     if summary.held:
         text = (
             "See what broke before raising the limit in the policy: that many tests at once are"

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flakegate.entries import Outcome
 from flakegate.errors import BackendError
 from flakegate.journal import Journal
 from flakegate.model import State, Transition, UpdateResult
@@ -265,3 +267,67 @@ def test_made_is_what_was_or_may_have_been_changed_here(path: Path) -> None:
     ]
     assert found[2].actor == "dana"
     assert journal.made([]) == []
+
+
+def test_a_later_result_counts_and_limits_forget_nothing(path: Path) -> None:
+    journal = journal_at(path)
+    batch = journal.intent([move("a"), move("b"), move("c")])
+    journal.result(batch, did(a=None, b=True))
+    assert [entry.change.test for entry in journal.open()] == ["a", "c"]
+    assert journal.recent(0) == 3
+    outcomes = [Outcome(test="a", outcome="done"), Outcome(test="c", outcome="failed")]
+    journal_at(path, run="later").settle(batch, outcomes)
+    assert journal.open() == []
+    assert journal.recent(0) == 2
+    assert [entry.change.test for entry in journal.past()[0].entries] == ["a", "b"]
+
+
+def test_what_is_from_the_future_counts_and_is_told(path: Path) -> None:
+    journal_at(path, NOW + 400 * DAY).intent([move("a"), move("b")])
+    journal = journal_at(path)
+    journal.intent([move("c")])
+    assert journal.recent(NOW - DAY) == 3
+    assert (journal.ahead(NOW), journal.ahead(NOW + 500 * DAY)) == (2, 0)
+
+
+def _hold_and_die(path: Path, seconds: float) -> None:
+    with journal_at(path).alone():
+        journal_at(path).intent([move("held")])
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_one_process_at_a_time_however_it_ends(path: Path) -> None:
+    holder = multiprocessing.get_context("fork").Process(target=_hold_and_die, args=(path, 0.3))
+    holder.start()
+    while not path.exists():
+        time.sleep(0.001)
+    waited: list[str] = []
+    with journal_at(path).alone(lambda: waited.append("told")):
+        assert [entry.change.test for entry in journal_at(path).open()] == ["held"]
+    holder.join()
+    assert holder.exitcode == -signal.SIGKILL
+    assert waited == ["told"]
+
+
+def test_one_that_hangs_is_not_waited_for_for_ever(path: Path) -> None:
+    journal = journal_at(path)
+    with (
+        journal.alone(),
+        pytest.raises(BackendError, match="for 3 seconds") as caught,
+        journal_at(path).alone(patience=3, sleep=lambda _: None),
+    ):
+        pass
+    assert caught.value.exit_code == 4
+    assert str(path) in caught.value.message
+    with journal_at(path).alone():
+        pass
+
+
+def test_a_lock_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(BackendError, match="cannot be written"),
+        journal_at(tmp_path / "file" / "journal.jsonl").alone(),
+    ):
+        pass

@@ -24,6 +24,7 @@ PURE = (
     "flakegate.results",
     "flakegate.record",
     "flakegate.attribution",
+    "flakegate.undo",
     "flakegate.entries",
     "flakegate.backends.store.bitmap",
     "flakegate.backends.store.detection",

@@ -116,6 +116,7 @@ def applied_document(applied: Applied | None) -> Any:
         return None
     return {
         "done": [_change(each) for each in applied.done],
+        "already": [_change(each) for each in applied.already],
         "failed": [{**_change(each), "error": error} for each, error in applied.failed],
         "unknown": [{**_change(each), "error": error} for each, error in applied.unknown],
         "not_sent": [_change(each) for each in applied.not_sent],

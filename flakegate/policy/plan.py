@@ -17,6 +17,7 @@ from flakegate.policy.evidence import EVIDENCE
 VERSION = 1
 MAX_AGE = 86_400.0
 MAX_SKEW = 300.0
+CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,8 @@ class Skip:
     """A test that no rule moves, though one may match.
 
     reason: a code: "exempt"; "manual", "cooldown" or "broken" where a hold keeps it; "ambiguous"
-    where the backend listed it twice in different ways. detail: the same in words.
+    where the backend listed it twice in different ways; CHANGED where an undo leaves alone what
+    others changed since. detail: the same in words.
     rule: the rule that would have moved it; None if none would.
     """
 

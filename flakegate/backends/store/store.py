@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from flakegate.attribution import moved
 from flakegate.backends.store import figures, regressions, retention, states
 from flakegate.backends.store.database import PATIENCE, Database, open_database
 from flakegate.backends.store.numbering import in_chunks, repository_row
@@ -291,9 +292,11 @@ class Store:
         if standing is None and change.rule is not None:
             return UpdateResult(test_id=change.test_id, ok=False, error="it is not known as flaky")
         state = State.ACTIVE if standing is None else standing.state
+        if state is change.to_state and state is not change.from_state:
+            return UpdateResult(test_id=change.test_id, ok=True, already=True)
         if state is not change.from_state:
-            by = f"by {standing.cause.rule or standing.cause.actor}" if standing else "by nobody"
-            error = f"it is {state} ({by}), no longer {change.from_state}: plan again"
+            cause = standing.cause if standing else None
+            error = f"{moved(change.from_state, state, cause)}: plan again"
             return UpdateResult(test_id=change.test_id, ok=False, error=error)
         states.change(
             connection,

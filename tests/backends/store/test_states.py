@@ -200,7 +200,7 @@ def test_what_changed_meanwhile_is_refused_and_the_rest_is_done(store: Store) ->
     moved(store, ACTIVE, DISABLED, rule="other")
     first, second = store.update([move("a", ACTIVE, QUARANTINED), move("b", ACTIVE, QUARANTINED)])
     assert (first.ok, second.ok) == (False, True)
-    assert first.error == "it is disabled (by other), no longer active: plan again"
+    assert first.error == "it is disabled by rule other, no longer active: plan again"
     assert {name: test.state for name, test in flaky(store).items()} == {
         "a": DISABLED,
         "b": QUARANTINED,
@@ -209,7 +209,7 @@ def test_what_changed_meanwhile_is_refused_and_the_rest_is_done(store: Store) ->
 
 def test_one_test_twice_in_a_batch_is_changed_once(store: Store) -> None:
     done = store.update([move("a", ACTIVE, QUARANTINED)] * 2)
-    assert [result.ok for result in done] == [True, False]
+    assert [(result.ok, result.already) for result in done] == [(True, False), (True, True)]
 
 
 def test_a_person_may_name_any_recorded_test(store: Store) -> None:
