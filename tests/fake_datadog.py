@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 API_KEY = "0123456789abcdef-api-secret"
 APP_KEY = "fedcba9876543210-application-secret"
+BEARER = "ddpat_0123456789abcdef-token-secret"
 KEYS = {"DD_API_KEY": API_KEY, "DD_APP_KEY": APP_KEY}
 REPOSITORY = "github.com/acme/shop"
 PATH = "/api/v2/test/flaky-test-management/tests"
+POLICIES_PATH = "/api/v2/ci/test-optimization/settings/policies"
 STATES = frozenset({"active", "quarantined", "disabled", "fixed"})
 SORTS = frozenset(
     sign + key
@@ -50,6 +52,12 @@ UPDATE = {
     "data": {
         "type": frozenset({"update_flaky_test_state_request"}),
         "attributes": {"tests": [{"id": str, "new_state": STATES}]},
+    }
+}
+POLICIES = {
+    "data": {
+        "type": frozenset({"test_optimization_get_flaky_tests_management_policies_request"}),
+        "attributes": {"repository_id": str},
     }
 }
 
@@ -100,7 +108,7 @@ class FakeDatadog(Front):
     page_cap: most tests a page, whatever was asked. trailing_page: the last page still has a
     cursor, to an empty one. gaps: between two pages is an empty one. refuse: error by test id.
     forget: ids that are changed but not mentioned in the answer. clock: seconds since the epoch,
-    when a state is changed.
+    when a state is changed. policies: the blocks of Datadog's own.
     """
 
     tests: list[dict[str, Any]] = field(default_factory=list)
@@ -115,6 +123,7 @@ class FakeDatadog(Front):
     refuse: dict[str, str] = field(default_factory=dict)
     forget: set[str] = field(default_factory=set)
     clock: Callable[[], float] = time.time
+    policies: dict[str, Any] = field(default_factory=dict)
 
     @property
     def states(self) -> dict[str, str]:
@@ -135,7 +144,11 @@ class FakeDatadog(Front):
         """What the service answers to the request, scripts aside."""
         if refusal := self._refusal(request):
             return refusal
-        shape, act = (SEARCH, self._search) if request.method == "POST" else (UPDATE, self._update)
+        shape, act = {
+            ("POST", PATH): (SEARCH, self._search),
+            ("PATCH", PATH): (UPDATE, self._update),
+            ("POST", POLICIES_PATH): (POLICIES, self._policies),
+        }[request.method, request.path]
         try:
             body = json.loads(request.body)
         except ValueError:
@@ -146,9 +159,11 @@ class FakeDatadog(Front):
 
     def _refusal(self, request: Request) -> Reply | None:
         keys = (request.headers.get("dd-api-key"), request.headers.get("dd-application-key"))
-        if keys != (API_KEY, APP_KEY):
+        token = request.headers.get("authorization")
+        if (keys, token) not in {((API_KEY, APP_KEY), None), ((None, None), f"Bearer {BEARER}")}:
             return _error(401, "Unauthorized")
-        if request.path != PATH or request.method not in {"POST", "PATCH"}:
+        known = {("POST", PATH), ("PATCH", PATH), ("POST", POLICIES_PATH)}
+        if (request.method, request.path) not in known:
             return _error(404, "Not found")
         needed = "read" if request.method == "POST" else "write"
         if f"test_optimization_{needed}" not in self.permissions:
@@ -202,6 +217,14 @@ class FakeDatadog(Front):
         said = {"has_errors": has_errors, "results": results}
         data = {"id": "1", "type": "update_flaky_test_state_response", "attributes": said}
         return _json(200, {"data": data})
+
+    def _policies(self, attributes: Any) -> Reply:
+        repository = attributes["repository_id"]
+        if repository != self.repository:
+            return _detailed_error(404, "Not found", f"no such repository: {repository}")
+        kind = "test_optimization_flaky_tests_management_policies"
+        said = {"repository_id": repository, **self.policies}
+        return _json(200, {"data": {"id": repository, "type": kind, "attributes": said}})
 
     def _facets(self, test: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         seen = test["attributes"]
