@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TIMEOUT = "FLAKEGATE_TIMEOUT"
-LONGEST_TIMEOUT = 3600.0
+SHORTEST_TIMEOUT, LONGEST_TIMEOUT = 0.1, 3600.0  # seconds
 FIRST_WAIT = 0.5  # seconds; doubles with every further attempt
 
 
@@ -87,9 +87,10 @@ def patience(env: Mapping[str, str]) -> Patience:
         total = float(text)
     except ValueError:
         total = 0.0
-    if not 0 < total <= LONGEST_TIMEOUT:
+    if not SHORTEST_TIMEOUT <= total <= LONGEST_TIMEOUT:
         raise UsageError(
-            f"{TIMEOUT}={text!r} is not a number of seconds from 0.1 to {LONGEST_TIMEOUT:.0f}",
+            f"{TIMEOUT}={text!r} is not a number of seconds"
+            f" from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT:.0f}",
             tip=f"leave it out for {PATIENCE.total:.0f}",
         )
     return Patience(total=total)

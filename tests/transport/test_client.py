@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import socket
+import time
 import traceback
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.errors import BackendError, NothingChangedError, UsageError
-from flakegate.transport.address import checked_address
+from flakegate.errors import BackendError, NothingChangedError
 from flakegate.transport.body import MOST_BYTES
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Patience, Timer
@@ -27,19 +29,21 @@ HEADERS = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": APP_KEY}
 
 
 class Wire:
-    """A fake service, a transport to it, and what that waited and told."""
+    """A fake service, a transport to it, and what that waited, told and logged."""
 
     def __init__(self, fake: FakeDatadog) -> None:
         self.fake = fake
         self.slept: list[float] = []
         self.told: list[str] = []
+        self.logged: list[str] = []
 
-    def transport(self, patience: Patience | None = None, url: str | None = None) -> Transport:
+    def transport(self, patience: Patience | None = None) -> Transport:
         return Transport(
-            url or self.fake.url,
+            self.fake.url,
             headers=HEADERS,
             patience=patience or Patience(read=5),
             tell=self.told.append,
+            log=self.logged.append,
             timer=Timer(now=lambda: sum(self.slept), sleep=self.slept.append, jitter=lambda: 0.0),
         )
 
@@ -145,6 +149,73 @@ def test_a_rate_limit_is_waited_for(wire: Wire, headers: dict[str, str], waited:
     assert wire.slept == [waited]
 
 
+def spent(reset: str, status: int = 200) -> Reply:
+    """An answer after which the limit is spent."""
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+    return Reply(status=status, body=OK.body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("first", "waited", "told"),
+    [
+        (spent("7.5"), [7.5], "the rate limit is spent; going on in 7.5 s"),
+        (spent("7.5", status=404), [7.5], "the rate limit is spent; going on in 7.5 s"),
+        (spent("1e308"), [60.0], "the rate limit is spent; going on in 60.0 s"),
+        (spent("0.5"), [0.5], None),  # not worth a line in the log of every page
+        (spent("0"), [], None),
+        (spent("-1"), [], None),
+        (spent("nan"), [], None),
+        (spent("soon"), [], None),
+        (Reply(body=b"{}", headers={"X-RateLimit-Remaining": "0"}), [], None),
+        (Reply(body=b"{}", headers={"X-RateLimit-Reset": "9"}), [], None),
+    ],
+)
+def test_a_limit_that_a_good_answer_spent_is_waited_for_before_the_next_request(
+    wire: Wire, first: Reply, waited: list[float], told: str | None
+) -> None:
+    transport = wire.transport()
+    wire.fake.script = deque([first, OK, OK])
+    with suppress(NothingChangedError):
+        transport.send("POST", "/one", b"{}")
+    assert wire.slept == []
+    transport.send("POST", "/two", b"{}")
+    assert wire.slept == waited
+    assert wire.told == ([f"POST {wire.fake.url}/two: {told}"] if told else [])
+    transport.send("POST", "/three", b"{}")
+    assert wire.slept == waited
+    transport.close()
+
+
+def test_what_one_thread_is_told_of_the_limit_holds_for_all(wire: Wire) -> None:
+    """Real time: the threads that come after the first answer all wait."""
+    wire.fake.script = deque([spent("0.4"), OK, OK, OK, OK])
+    transport = Transport(wire.fake.url, headers=HEADERS, timer=Timer(jitter=lambda: 0.0))
+    transport.send("POST", "/", b"{}")
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: transport.send("POST", "/", b"{}"), range(4)))
+    assert 0.35 <= time.monotonic() - began < 0.8  # side by side, and not one after another
+    transport.close()
+
+
+def test_a_retry_waits_for_the_limit_too(wire: Wire) -> None:
+    transport = wire.transport()
+    wire.fake.script = deque([spent("9", status=503), OK])
+    transport.send("POST", "/", b"{}")
+    assert wire.slept == [9.0]
+    transport.close()
+
+
+def test_every_attempt_is_logged_without_the_query(wire: Wire) -> None:
+    wire.send(Reply(status=503), HANG_UP, OK)
+    line = f"PATCH {wire.fake.url}/somewhere: "
+    assert [each.removeprefix(line) for each in wire.logged] == [
+        "503 Service Unavailable, 0.00 s (attempt 1)",
+        "the connection closed without an answer, 0.00 s (attempt 2)",
+        "200, 13 bytes, 0.00 s (attempt 3)",
+    ]
+
+
 def test_the_rate_limit_is_named(wire: Wire) -> None:
     error = wire.refused(*[rate_limited("1.5", name="flaky_tests_update")] * 5)
     assert "429 Too Many Requests (rate limit flaky_tests_update)" in error.message
@@ -213,53 +284,6 @@ def test_nobody_there() -> None:
     assert caught.value.message == f"POST {url}/x: connection refused (5 attempts)"
 
 
-def test_a_proxy_of_the_environment_never_sees_plain_http(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with FakeDatadog() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "")
-        monkeypatch.setenv("no_proxy", "")
-        assert wire.send(OK) == OK.body
-        assert proxy.requests == []
-
-
-@pytest.mark.parametrize(
-    ("url", "base"),
-    [
-        ("https://api.datadoghq.com", "https://api.datadoghq.com"),
-        ("https://proxy.example/datadog/", "https://proxy.example/datadog"),
-        ("http://127.0.0.1:8126/", "http://127.0.0.1:8126"),
-        ("http://localhost:1", "http://localhost:1"),
-        ("http://[::1]:80", "http://[::1]:80"),
-        (" HTTPS://host/\n", "https://host"),
-    ],
-)
-def test_addresses(url: str, base: str) -> None:
-    assert checked_address(url) == base
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://api.datadoghq.com", "http://127.0.0.1.example", "http://localhost.example",
-        "ftp://127.0.0.1", "api.datadoghq.com", "", "https://", "https://host?x=1",
-        "https://host#x", "https://host:port", "http://10.0.0.1", "https://a..b", "https://a b",
-        "https://*", "https://\u2603.example", "https://" + "a" * 64, "https://-a", "https://[::1",
-    ],
-)  # fmt: skip
-def test_addresses_that_keys_must_not_go_to(url: str) -> None:
-    with pytest.raises(UsageError):
-        checked_address(url)
-
-
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
-    with pytest.raises(UsageError) as caught:
-        checked_address("https://ann:hunter2hunter2@host")
-    assert "hunter2" not in f"{caught.value.message} {caught.value.tip}"
-
-
 def shown(error: BaseException) -> str:
     """All that a traceback could print of it: every exception it came from, their values too."""
     texts: list[str] = []
@@ -285,7 +309,7 @@ def shown(error: BaseException) -> str:
 )
 def test_keys_never_appear(wire: Wire, reply: Reply) -> None:
     error = wire.refused(*[reply] * 5)
-    texts = [shown(error), error.tip or "", *wire.told, repr(wire.transport())]
+    texts = [shown(error), error.tip or "", *wire.told, *wire.logged, repr(wire.transport())]
     for key in (API_KEY, APP_KEY):
         assert not [text for text in texts if key in text]
     assert "hidden" not in error.message
