@@ -13,6 +13,7 @@ from flakegate.model import FlakyTest, Identity, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from flakegate.matching.frameworks import Wrote
     from flakegate.policy.rules import GateSettings
     from flakegate.results import Result
 
@@ -99,6 +100,7 @@ class Verdict:
     totals: Totals
     failures: tuple[Failure, ...]
     evidence: tuple[Problem, ...]
+    wrote: tuple[Wrote, ...] = ()
 
 
 def judge(  # noqa: PLR0913 - all that a verdict weighs, each by its name
@@ -106,17 +108,19 @@ def judge(  # noqa: PLR0913 - all that a verdict weighs, each by its name
     reports: Sequence[Report],
     results: Sequence[Result],
     problems: Sequence[Problem],
-    known: Mapping[Identity, FlakyTest] | None,
+    known: Mapping[Result, FlakyTest] | None,
     exempt: Mapping[str, str],
     settings: GateSettings,
     ended: CommandEnd | None,
     now: float,
+    wrote: Sequence[Wrote] = (),
 ) -> Verdict:
     """The verdict over all reports of a job.
 
-    results: `fold(reports)`. problems: of finding and opening the reports. known: the flaky tests
-    among the failing ones, None if the backend could not be asked. exempt: why, by test id.
-    ended: the test command, None if nothing is known of it. now: seconds since the epoch.
+    results: `fold(reports)`. problems: of finding and opening the reports. known: the flaky test
+    that a failing result is, None if the backend could not be asked. exempt: why, by test id.
+    ended: the test command, None if nothing is known of it. now: seconds since the epoch. wrote:
+    what the reports were read as, where that matters.
     """
     totals = _totals(reports, results)
     failures = tuple(
@@ -144,13 +148,14 @@ def judge(  # noqa: PLR0913 - all that a verdict weighs, each by its name
         totals=totals,
         failures=failures,
         evidence=tuple(evidence),
+        wrote=tuple(wrote),
     )
 
 
 def to_json(verdict: Verdict) -> dict[str, Any]:
     """The document of `gate --format json`, version 1."""
     totals = verdict.totals
-    return {
+    document: dict[str, Any] = {
         "version": 1,
         "verdict": verdict.verdict,
         "exit_code": verdict.exit_code,
@@ -175,6 +180,12 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
             for problem in verdict.evidence
         ],
     }
+    if verdict.wrote:
+        document["reports"] = [
+            {"report": each.report, "framework": each.framework, "guessed": each.guessed}
+            for each in verdict.wrote
+        ]
+    return document
 
 
 def _totals(reports: Sequence[Report], results: Iterable[Result]) -> Totals:
@@ -258,7 +269,7 @@ def _exit_code(code: ExitCode, settings: GateSettings, ended: CommandEnd | None)
 
 def _failures(
     result: Result,
-    known: Mapping[Identity, FlakyTest] | None,
+    known: Mapping[Result, FlakyTest] | None,
     exempt: Mapping[str, str],
     settings: GateSettings,
     now: float,
@@ -271,7 +282,7 @@ def _failures(
         decision, reason = BLOCKED, "unavailable"
         detail = "the backend could not be asked whether it is a flaky test"
     else:
-        test = known.get(result.identity)
+        test = known.get(result)
         exemption = exempt.get(test.id) if test else None
         decision, reason, detail = excuse(test, exemption, settings, now)
     return [

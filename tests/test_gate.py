@@ -59,11 +59,15 @@ def verdict(*documents: str | bytes, known: Any = (), **changes: Any) -> Verdict
     if isinstance(known, State):
         known = {FAILS: flaky(known)}
     reports = [read(one, f"{number}.xml") for number, one in enumerate(documents)]
+    results = changes.pop("results", fold(reports))
+    if known is not None:
+        tests = dict(known)
+        known = {each: tests[each.identity] for each in results if each.identity in tests}
     arguments: dict[str, Any] = {
         "reports": reports,
-        "results": fold(reports),
+        "results": results,
         "problems": (),
-        "known": None if known is None else dict(known),
+        "known": known,
         "exempt": {},
         "settings": GateSettings(),
         "ended": None,

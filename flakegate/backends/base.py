@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from flakegate.matching.candidate import Candidate
     from flakegate.model import (
         FlakyTest,
         History,
@@ -39,8 +40,11 @@ class Backend(Protocol):
         ...
 
     @property
-    def matches_reports(self) -> bool:
-        """Whether `find` can tell which flaky test a report's case is; if not, it refuses."""
+    def by_identity(self) -> bool:
+        """Whether a report's cases are looked up by their identities, with `find`.
+
+        Else `in_suites` finds what they may be, and `matching.resolve` tells which of it they are.
+        """
         ...
 
     @property
@@ -57,6 +61,10 @@ class Backend(Protocol):
 
     def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
         """The flaky tests that these identities are, exactly. Absent: not known to be flaky."""
+        ...
+
+    def in_suites(self, candidates: Collection[Candidate]) -> list[FlakyTest]:
+        """Every flaky test of the suites that these candidates name, in whatever state."""
         ...
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:

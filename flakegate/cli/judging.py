@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flakegate.cli.call import opened
 from flakegate.errors import BackendError
 from flakegate.gate import CommandEnd, Verdict, judge
 from flakegate.reports import read
-from flakegate.results import Result, fold
+from flakegate.results import SHARED, Result, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
-    from flakegate.model import FlakyTest, Identity
+    from flakegate.junit import Report
+    from flakegate.matching.frameworks import Wrote
+    from flakegate.model import FlakyTest
     from flakegate.reports import Before
 
-NOT_MATCHED = (
-    "{} cannot be asked about a report's cases yet; judge the reports with --backend store"
-)
+# Where the CI says that it has checked the repository out.
+CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 NOTHING_KNOWN = "{} holds no run of {}, so no failure can be excused; is that its right name?"
 
 
@@ -33,6 +35,20 @@ class Judged:
     results: tuple[Result, ...]
     context: CIContext
     backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """results: `ambiguous` where the backend's tests cannot be told apart. known: what they are.
+
+    known: None if nothing could be asked. exempt: why, by test id. wrote: see Verdict.
+    """
+
+    results: tuple[Result, ...]
+    known: Mapping[Result, FlakyTest] | None = field(default_factory=dict)
+    exempt: Mapping[str, str] = field(default_factory=dict)
+    backend: str = ""
+    wrote: tuple[Wrote, ...] = ()
 
 
 def how_ended(exit_code: int | None, outcome: str | None) -> CommandEnd | None:
@@ -64,20 +80,21 @@ def judge_reports(
         expect=settings.expect,
         before=before,
     )
-    results: Sequence[Result] = fold(evidence.reports)
+    results = fold(evidence.reports)
     context = call.context()
-    known, exempt, results, backend = _look_up(call, context, results, warn)
+    found = _look_up(call, context, evidence.reports, results, warn)
     verdict = judge(
         reports=evidence.reports,
-        results=results,
+        results=found.results,
         problems=evidence.problems,
-        known=known,
-        exempt=exempt,
+        known=found.known,
+        exempt=found.exempt,
         settings=settings,
         ended=ended,
         now=call.now,
+        wrote=found.wrote,
     )
-    return Judged(verdict=verdict, results=tuple(results), context=context, backend=backend)
+    return Judged(verdict=verdict, results=results, context=context, backend=found.backend)
 
 
 def run_of(context: CIContext, results: Sequence[Result]) -> CIContext:
@@ -90,32 +107,57 @@ def run_of(context: CIContext, results: Sequence[Result]) -> CIContext:
 
 
 def _look_up(
-    call: Call, context: CIContext, results: Sequence[Result], warn: Callable[[str], None]
-) -> tuple[Mapping[Identity, FlakyTest] | None, Mapping[str, str], Sequence[Result], str]:
-    """What is known of the failing tests (None: nothing could be asked), and which are exempt.
+    call: Call,
+    context: CIContext,
+    reports: Sequence[Report],
+    results: tuple[Result, ...],
+    warn: Callable[[str], None],
+) -> _Found:
+    """What is known of the failing tests, and nothing else is asked.
 
     Without a failure no backend is opened: a green run needs no network.
     """
-    failing = [each.identity for each in results if each.outcome.failing and not each.ambiguous]
-    if not failing:
-        return {}, {}, results, ""
-    from flakegate.policy.decide import exempted
-
+    # Names that the store cannot tell apart, Datadog may: by their files.
+    if not any(each.outcome.failing and each.ambiguous in (None, SHARED) for each in results):
+        return _Found(results=results)
     try:
         with opened(call, run_of(context, results), write=False, warn=warn) as backend:
             words = f"{backend.kind} {backend.place}"
-            if not backend.matches_reports:
-                why = NOT_MATCHED.format(backend.kind)
-                warn(why)
-                return {}, {}, [_refused(each, why) for each in results], words
-            known = backend.find(failing)
-            if not known and backend.suite_size() == 0:
+            if not backend.by_identity:
+                return _matched(call, backend, reports, results)
+            failing = [each for each in results if each.outcome.failing and not each.ambiguous]
+            tests = backend.find([each.identity for each in failing])
+            known = {each: tests[each.identity] for each in failing if each.identity in tests}
+            if failing and not known and backend.suite_size() == 0:
                 warn(NOTHING_KNOWN.format(words, context.repository))
     except BackendError as error:
         warn(f"{error.message} ({error.tip})" if error.tip else error.message)
-        return None, {}, results, ""
-    return known, exempted(call.policy, known.values(), call.now), results, words
+        return _Found(results=results, known=None)
+    return _Found(results=results, known=known, exempt=_exempt(call, known), backend=words)
 
 
-def _refused(result: Result, why: str) -> Result:
-    return result if result.ambiguous else replace(result, ambiguous=why)
+def _matched(
+    call: Call, backend: Backend, reports: Sequence[Report], results: tuple[Result, ...]
+) -> _Found:
+    """As above, where a backend names tests otherwise than reports do."""
+    from flakegate.matching.frameworks import framework_of
+    from flakegate.matching.resolve import resolve, seek
+
+    folders = [str(call.folder), *(call.env.get(name) for name in CHECKOUTS)]
+    sought = seek(reports, results, tuple(folder for folder in folders if folder))
+    candidates = [each for one in sought if not one.refusal for each in one.candidates]
+    matches = resolve(results, sought, backend.in_suites(candidates) if candidates else ())
+    failing = {each.report for each in results if each.outcome.failing}
+    return _Found(
+        results=matches.results,
+        known=matches.known,
+        exempt=_exempt(call, matches.known),
+        backend=f"{backend.kind} {backend.place}",
+        wrote=tuple(framework_of(report) for report in reports if report.path in failing),
+    )
+
+
+def _exempt(call: Call, known: Mapping[Result, FlakyTest]) -> Mapping[str, str]:
+    from flakegate.policy.decide import exempted
+
+    return exempted(call.policy, known.values(), call.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flakegate.matching import go, java, javascript, pytest
@@ -27,6 +28,26 @@ _TITLES = {
     "vitest tests": "vitest",
 }
 _WRITERS = {"pytest": "pytest", "gradle": "java"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrote:
+    """Which framework a report's cases are read as. framework: None if it cannot be told.
+
+    guessed: from the report itself; else the policy says how they are read.
+    """
+
+    report: str
+    framework: str | None
+    guessed: bool
+
+
+def framework_of(report: Report) -> Wrote:
+    """What the policy says of a report, else what the report itself tells."""
+    settings = report.settings
+    if settings is not None and (settings.by_hand or settings.framework):
+        return Wrote(report=report.path, framework=settings.framework, guessed=False)
+    return Wrote(report=report.path, framework=guess(report), guessed=True)
 
 
 def guess(report: Report) -> str | None:

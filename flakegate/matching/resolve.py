@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flakegate.matching import by_hand
 from flakegate.matching.candidate import Checkout, compare
-from flakegate.matching.frameworks import READ, guess
+from flakegate.matching.frameworks import READ, framework_of
 from flakegate.results import SHARED, Result
 
 if TYPE_CHECKING:
@@ -29,22 +29,11 @@ if TYPE_CHECKING:
 # Whatever two cases that can be one test have in common, and as little more as is cheap to say.
 _IN_COMMON = re.compile(r"[\s\x00-\x1f\x7f-\x9f./>]+|[(\[{].*", re.DOTALL)
 
+MAX_NAME = 1_000  # characters of a module, suite or name that a backend is asked about
 _UNKNOWN = (
     "which framework wrote its report cannot be told: say so with reports[].framework in the"
     " policy (pytest, jest, mocha, vitest, java or go)"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wrote:
-    """Which framework a report's cases were read as. framework: None if it cannot be told.
-
-    guessed: from the report itself; else the policy says it.
-    """
-
-    report: str
-    framework: str | None
-    guessed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +54,6 @@ class Matches:
 
     results: tuple[Result, ...]
     known: dict[Result, FlakyTest]
-
-
-def wrote(reports: Iterable[Report], results: Iterable[Result]) -> tuple[Wrote, ...]:
-    """The frameworks of the reports that hold a failing result, in the order of the reports."""
-    failing = {each.report for each in results if each.outcome.failing}
-    return tuple(_wrote(report) for report in reports if report.path in failing)
-
-
-def _wrote(report: Report) -> Wrote:
-    settings = report.settings
-    if settings is not None and (settings.by_hand or settings.framework):
-        return Wrote(report=report.path, framework=settings.framework, guessed=False)
-    return Wrote(report=report.path, framework=guess(report), guessed=True)
 
 
 def seek(
@@ -134,7 +110,7 @@ def _readings(
 def _reader(report: Report, roots: tuple[str, ...]) -> Callable[[Case], Reading] | None:
     """How the cases of a report are read; None where its framework cannot be told."""
     checkout = Checkout(base_dir=report.base_dir, roots=roots)
-    settings, framework = report.settings, _wrote(report).framework
+    settings, framework = report.settings, framework_of(report).framework
     if settings is not None and settings.by_hand:
         return lambda case: by_hand.read(case, settings, checkout)
     if framework is None:
@@ -159,8 +135,11 @@ def _sought(at: int, result: Result, reading: Reading | None, holders: Counter[_
         return Sought(at=at, refusal=result.ambiguous)
     if reading is None:
         return Sought(at=at, refusal=_UNKNOWN)
-    shared = any(holders[_names(each)] > 1 for each in reading.candidates)
-    refusal = reading.refusal or (SHARED if shared else None)
+    refusal = reading.refusal
+    if any(holders[_names(each)] > 1 for each in reading.candidates):
+        refusal = SHARED
+    elif any(len(part or "") > MAX_NAME for each in reading.candidates for part in _names(each)):
+        refusal = f"its names have more than {MAX_NAME:,} characters, too many to ask about"
     return Sought(at=at, candidates=reading.candidates, refusal=refusal)
 
 

@@ -136,7 +136,7 @@ def test_datadog_says_what_it_does_not_know(flakegate: Caller, folder: Path) -> 
         assert done.code == 0, done.err
         assert "failure_rate > 20%: it is 18.4 %, 1.6 points below 20 %" in done.out
         assert "runs >= 10          unknown  datadog never knows it" in done.out
-        assert "datadog cannot be asked about a report's cases yet" in done.out
+        assert "its state is active: the policy has not quarantined it" in done.out
         two = document(flakegate, "test_two", **env)
         clause = two["rules"][0]["clauses"][0]
         assert clause["value"] is None

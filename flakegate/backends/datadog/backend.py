@@ -6,14 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakegate.backends.datadog import updating
-from flakegate.backends.datadog.query import id_queries, repository_id, search_query
+from flakegate.backends.datadog.query import (
+    id_queries,
+    repository_id,
+    search_query,
+    suite_queries,
+)
 from flakegate.backends.datadog.searching import Walk, search
-from flakegate.errors import BackendError, NothingChangedError
+from flakegate.errors import NothingChangedError
+from flakegate.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from flakegate.backends.base import Progress
+    from flakegate.matching.candidate import Candidate
     from flakegate.model import (
         FlakyTest,
         History,
@@ -33,6 +40,7 @@ FIELDS = frozenset(
         "duration", "impact_score", "impact_level", "broken",
     }
 )  # fmt: skip
+MOST_QUERIES = 25  # about single suites; beyond that the whole list is read
 
 
 class Datadog:
@@ -45,7 +53,7 @@ class Datadog:
     kind = "datadog"
     fields = FIELDS
     batch_size = updating.BATCH_SIZE
-    matches_reports = False
+    by_identity = False
 
     def __init__(
         self,
@@ -99,12 +107,17 @@ class Datadog:
         return [replace(test, cause=None) for test in tests] if wanted.history else tests
 
     def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
-        """Refuses: see `matches_reports`."""
-        raise BackendError(
-            f"matching a report's cases to Datadog's tests is not available yet"
-            f" ({len(identities)} asked for)",
-            tip="judge the reports with the store (--backend store)",
-        )
+        """None: Datadog does not know what a report calls its tests; see `in_suites`."""
+        del identities
+        return {}
+
+    def in_suites(self, candidates: Collection[Candidate]) -> list[FlakyTest]:
+        """Every flaky test of these suites; if they are too many, of the whole repository."""
+        queries = suite_queries(self._repository, candidates, self._query)
+        if len(queries) > MOST_QUERIES:
+            queries = [search_query(self._repository, [each], self._query) for each in State]
+        found = search(self._transport, [Walk(query=each, history=True) for each in queries])
+        return [found.tests[test_id] for test_id in sorted(found.tests)]
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
         """Carries out one batch; one result for each change, in their order.

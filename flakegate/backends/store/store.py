@@ -27,7 +27,7 @@ from flakegate.identity import test_id
 from flakegate.model import FlakyTest, Identity, State, StateCause, UpdateResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from sqlalchemy import Connection, Select
     from typing_extensions import Unpack
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Progress
     from flakegate.backends.store.numbering import Places
     from flakegate.backends.store.schema import AnyRow
+    from flakegate.matching.candidate import Candidate
     from flakegate.model import History, Transition
     from flakegate.policy.needs import Wanted
     from flakegate.record import RunRecord
@@ -68,7 +69,7 @@ class Store:
     kind: str = "store"
     fields: frozenset[str] = FIELDS
     batch_size: int = BATCH
-    matches_reports: bool = True
+    by_identity: bool = True
 
     @classmethod
     def open(  # noqa: PLR0913 - each is a fact of the call, and a keyword
@@ -140,6 +141,11 @@ class Store:
                 for test in self._flaky(connection, rows, seen_by=self.pipeline):
                     found[wanted[test.id]] = test
         return found
+
+    def in_suites(self, candidates: Collection[Candidate]) -> list[FlakyTest]:
+        """None: the store's tests are known by their identities; see `find`."""
+        del candidates
+        return []
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
         """Carries out one batch in one transaction; refuses what is no longer in `from_state`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,8 @@ from flakegate.backends.datadog.access import address, required_keys
 from flakegate.backends.datadog.backend import FIELDS, Datadog
 from flakegate.backends.datadog.searching import PAGE_SIZE
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
-from flakegate.model import FlakyTest, Identity, State, Transition
+from flakegate.matching.candidate import Candidate
+from flakegate.model import FlakyTest, State, Transition
 from flakegate.policy.needs import whole
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Timer
@@ -277,13 +279,31 @@ def test_nonsense_with_a_200_is_no_empty_list(fake: FakeDatadog, body: bytes) ->
         opened.ids()
 
 
-def test_cases_of_reports_are_not_matched_by_guessing(fake: FakeDatadog) -> None:
+def test_suites_are_looked_up_whole_and_no_others(fake: FakeDatadog) -> None:
+    fake.tests = [
+        flaky("a", suite="test_a.py"),
+        flaky("b", suite="test_a.py", state="fixed"),
+        flaky("of the package", suite="x_test.go", module="example.com/x"),
+        flaky("other", suite="test_b.py"),
+    ]
+    named = Candidate(module="m", suite="test_a.py", name="n", base_dir="", path="")
+    wanted = [named, replace(named, suite="a suite that is not there")]
+    wanted += [replace(named, module="example.com/x", suite=None)]
     with Opened(fake) as opened:
-        assert opened.datadog.matches_reports is False
-        identity = Identity(module="", suite="s", name="n", source_file="")
-        with pytest.raises(BackendError, match="is not available yet"):
-            opened.datadog.find([identity])
-    assert fake.requests == []
+        assert not opened.datadog.by_identity
+        found = opened.datadog.in_suites(wanted)
+    assert [test.id for test in found] == ["a", "b", "of the package"]
+    assert len(fake.requests) == 1
+
+
+def test_beyond_some_searches_the_whole_list_is_read(fake: FakeDatadog) -> None:
+    named = Candidate(module="m", suite="s", name="n", base_dir="", path="")
+    wanted = [replace(named, suite=f"test_{number:05}.py") for number in range(10_000)]
+    with Opened(fake) as opened:
+        found = opened.datadog.in_suites(wanted)
+    assert len(found) == len(fake.tests)
+    assert len(fake.requests) <= 25
+    assert max(len(request.body) for request in fake.requests) < 5_000
 
 
 def test_the_fake_refuses_what_the_reference_does_not_allow(fake: FakeDatadog) -> None:
