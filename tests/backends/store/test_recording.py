@@ -459,6 +459,31 @@ def test_a_third_spell_that_comes_late_makes_it_flaky_there_as_well(tmp_path: Pa
     assert store.record(late[:1]).runs[0].detected == (key_of("a"),)
 
 
+def test_of_one_second_the_base_is_first(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record(three_branches(T))
+    assert store.record([run(1, T + 93, a="f", other="p")]).runs[0].withdrawn == (key_of("a"),)
+
+
+def test_later_evidence_stands_where_the_first_is_taken_back(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([*three_branches(T), run(2, T + DAY, a="fp", other="p")])
+    assert flaky(store)["a"].first_flaked_at == T + 91
+    late = store.record([run(1, T - 60, a="f", other="p")]).runs[0]
+    assert (late.detected, late.withdrawn) == ((), ())
+    test = flaky(store)["a"]
+    assert (test.first_flaked_at, test.first_flaked_branch) == (T + DAY, "main")
+    assert test.state_since == T + DAY
+
+
+def test_what_comes_late_and_changes_nothing_leaves_no_line(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record(three_branches(T))
+    before = log(store)
+    store.record([on_branch(run(1, T + 92.5, a="f", other="p"), "b91")])
+    assert log(store) == before
+
+
 @pytest.mark.parametrize("rule", ["noisy", None])
 def test_what_was_moved_is_not_taken_back(tmp_path: Path, rule: str | None) -> None:
     store = open_store(tmp_path)
