@@ -104,7 +104,12 @@ def _undone(rule: Rule, own: OwnRule, tests: Sequence[FlakyTest], now: float) ->
     return Finding(
         code=UNDONE,
         message=f"{_does(rule)}; {_its(own)} moves it back when {_when(own)}",
-        remedy=_or(own, f"let no test that rule `{rule.id}` moves meet that condition"),
+        remedy=_or(
+            own,
+            f"let no test that rule `{rule.id}` moves meet that condition"
+            if _reach(own)
+            else f"leave rule `{rule.id}` out: whatever it moves comes of age",
+        ),
         rule=rule.id,
         own_rule=own.id,
         tests=_meeting(rule, own, {rule.to, own.to}, tests, now),
@@ -211,7 +216,7 @@ def _exempt(
     names = ", ".join(f"`{own.id}`" for own in acting)
     yield Finding(
         code=EXEMPT,
-        message=f"what the policy exempts, Datadog's {names} moves out of the gate all the same",
+        message=f"what the policy exempts is not exempt from Datadog's {names}",
         remedy=(
             "exclude those tests in Datadog as well, or turn it off there; `flakegate set` puts"
             " back what was moved"

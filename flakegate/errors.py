@@ -45,7 +45,9 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.PARTIAL: "partially applied: the journal and the output say which",
     ExitCode.LIMIT: "stopped by a limit of the policy; nothing was applied",
     ExitCode.STALE_PLAN: "the saved plan is stale; nothing was applied",
-    ExitCode.PENDING: "`plan --detailed-exitcode`: changes are pending",
+    ExitCode.PENDING: (
+        "`--detailed-exitcode`: changes are pending (`plan`), or something was found (`drift`)"
+    ),
     ExitCode.BUG: "a bug of flakegate (traceback in a log file, one line on screen)",
     ExitCode.INTERRUPTED: "interrupted",
 }

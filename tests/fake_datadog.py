@@ -108,7 +108,8 @@ class FakeDatadog(Front):
     page_cap: most tests a page, whatever was asked. trailing_page: the last page still has a
     cursor, to an empty one. gaps: between two pages is an empty one. refuse: error by test id.
     forget: ids that are changed but not mentioned in the answer. clock: seconds since the epoch,
-    when a state is changed. policies: the blocks of Datadog's own.
+    when a state is changed. policies: the blocks of Datadog's own. refused: by path the status of
+    every answer.
     """
 
     tests: list[dict[str, Any]] = field(default_factory=list)
@@ -124,6 +125,7 @@ class FakeDatadog(Front):
     forget: set[str] = field(default_factory=set)
     clock: Callable[[], float] = time.time
     policies: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
 
     @property
     def states(self) -> dict[str, str]:
@@ -165,6 +167,8 @@ class FakeDatadog(Front):
         known = {("POST", PATH), ("PATCH", PATH), ("POST", POLICIES_PATH)}
         if (request.method, request.path) not in known:
             return _error(404, "Not found")
+        if status := self.refused.get(request.path):
+            return _error(status, "Refused")
         needed = "read" if request.method == "POST" else "write"
         if f"test_optimization_{needed}" not in self.permissions:
             return _detailed_error(403, "Forbidden", "Failed permission authorization checks")

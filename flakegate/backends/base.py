@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         UpdateResult,
     )
     from flakegate.policy.needs import Wanted
+    from flakegate.policy.rules import OwnRule
 
     Progress = Callable[[int, int | None], None]
 
@@ -77,6 +78,10 @@ class Backend(Protocol):
         Only what `search` could not tell: it costs requests. Absent: not known. A change that looks
         manual may be our own, which only the journal knows.
         """
+        ...
+
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """The rules by which the backend changes states itself; none where only flakegate does."""
         ...
 
     def suite_size(self) -> int | None:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from flakegate.apply import Applied, apply
 from flakegate.attribution import attributed
-from flakegate.errors import ExitCode
+from flakegate.errors import BackendError, ExitCode
 from flakegate.policy.decide import decide, matched
 from flakegate.policy.needs import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flakegate.attribution import Made
     from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
-    from flakegate.model import FlakyTest, Transition
+    from flakegate.model import FlakyTest, StateCause, Transition
     from flakegate.policy.needs import Wanted
     from flakegate.policy.plan import Plan
 
@@ -36,14 +36,22 @@ def read_tests(call: Call, context: CIContext, backend: Backend, wanted: Wanted)
     with progress("reading flaky tests") as tell:
         tests = backend.search(wanted, tell)
         asked = [test for test in _about_to_move(call, tests) if test.cause is None]
-        told = backend.last_changes(asked)
-    if not asked:
-        return tests
-    ours: dict[str, list[Made]] = defaultdict(list)
-    for made in call.journal(backend, context).made([test.id for test in asked]):
-        ours[made.test_id].append(made)
-    causes = {test.id: attributed(told.get(test.id), test.state, ours[test.id]) for test in asked}
+        causes = causes_of(call, context, backend, asked) if asked else {}
     return [replace(test, cause=causes.get(test.id, test.cause)) for test in tests]
+
+
+def causes_of(
+    call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest]
+) -> dict[str, StateCause | None]:
+    """By id why each test has its state, as far as backend and journal know. Raises BackendError.
+
+    Only for tests that `search` gave no cause of.
+    """
+    told = backend.last_changes(tests)
+    ours: dict[str, list[Made]] = defaultdict(list)
+    for made in call.journal(backend, context).made([test.id for test in tests]):
+        ours[made.test_id].append(made)
+    return {test.id: attributed(told.get(test.id), test.state, ours[test.id]) for test in tests}
 
 
 def _about_to_move(call: Call, tests: Sequence[FlakyTest]) -> Sequence[FlakyTest]:
@@ -73,6 +81,24 @@ def make_plan(
         suite_size=backend.suite_size(),
         recent_changes=recent,
     )
+
+
+def warn_of_fights(call: Call, backend: Backend, warn: Callable[[str], None]) -> None:
+    """Says in one line that the backend changes states by rules of its own, against the policy.
+
+    Costs a request where there are such rules; that they cannot be read is no more than a warning.
+    """
+    from flakegate.drift import fights
+
+    try:
+        found = fights(call.policy, backend.own_rules(), now=call.now)
+    except BackendError as error:
+        warn(f"whether Datadog's own policies fight with the policy is not known: {error.message}")
+        return
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        said = f"{found[0].message}{more}; see `flakegate drift`"
+        warn(f"Datadog's own policies fight with the policy: {said}")
 
 
 def carry_out(

@@ -27,6 +27,7 @@ COMMANDS = {
     "apply": "Change the states: a saved plan, or a fresh one.",
     "list": "The flaky tests and their states.",
     "explain": "Why a test is, or is not, quarantined.",
+    "drift": "What Datadog does to the same tests by rules of its own.",
     "set": "Move tests to a state yourself, with a reason.",
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",

@@ -9,7 +9,7 @@ import click
 
 from flakegate.ci import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out, code_of, make_plan
+from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
@@ -168,6 +168,8 @@ def _act(
             acted.code = code_of(call, acted.plan, acted.applied)
         else:
             acted.not_applied = permission.because
+        if permission.allowed:  # else nothing is changed here, so there is nothing to fight over
+            warn_of_fights(call, backend, warn)
 
 
 def _record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flakegate.backends.datadog import updating
+from flakegate.backends.datadog import own_rules, updating
 from flakegate.backends.datadog.query import (
     id_queries,
     repository_id,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         UpdateResult,
     )
     from flakegate.policy.needs import Wanted
+    from flakegate.policy.rules import OwnRule
     from flakegate.transport.client import Transport
 
 FIELDS = frozenset(
@@ -138,6 +139,12 @@ class Datadog:
         queries = id_queries(self._repository, [test.id for test in tests])
         found = search(self._transport, [Walk(query=each, history=True) for each in queries]).tests
         return {test.id: test.cause for test in found.values() if test.cause is not None}
+
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """Datadog's policies for the repository, in one request."""
+        body = own_rules.encode(self._repository)
+        answer = self._transport.send("POST", own_rules.PATH, body, tips=own_rules.TIPS)
+        return own_rules.decode(answer, f"POST {self.place}{own_rules.PATH}")
 
     def suite_size(self) -> int | None:
         """Datadog lists flaky tests only."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flakegate.matching.candidate import Candidate
     from flakegate.model import History, Transition
     from flakegate.policy.needs import Wanted
+    from flakegate.policy.rules import OwnRule
     from flakegate.record import RunRecord
 
 FIELDS = frozenset(
@@ -199,6 +200,10 @@ class Store:
         """Nothing more: the log told `search`."""
         del tests
         return {}
+
+    def own_rules(self) -> tuple[OwnRule, ...]:
+        """None: nobody but flakegate changes states here."""
+        return ()
 
     def suite_size(self) -> int:
         """How many tests ran on the default branch within 7 days; if none, how many are known."""
