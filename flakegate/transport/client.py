@@ -29,6 +29,7 @@ from flakegate.transport.trouble import (
     phrase,
     tip_for,
     too_large,
+    web_page,
 )
 from flakegate.transport.waiting import FIRST_WAIT, PATIENCE, TIMER, Hold, Patience, Timer
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WORTH_TELLING = 1.0  # seconds of waiting
+DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,11 @@ class Transport:
             attempt += 1
         tried = f" ({attempt} attempts)" if attempt > 1 else ""
         kind = BackendError if maybe_done else NothingChangedError
-        raise kind(f"{request}: {outcome.why}{tried}", tip=outcome.tip, status=outcome.status)
+        asked = outcome.wait if outcome.again else None
+        later = f"; it asks to wait {asked:.0f} s" if asked and late and asked < DAY else ""
+        raise kind(
+            f"{request}: {outcome.why}{later}{tried}", tip=outcome.tip, status=outcome.status
+        )
 
     def _hold_back(self, request: str) -> None:
         """Waits once: what other threads are told meanwhile does not keep this one for ever."""
@@ -188,6 +194,8 @@ class Transport:
         declared_empty = headers.get("Content-Length") == "0"
         if not content and not declared_empty and status != HTTPStatus.NO_CONTENT:
             return no_body()
+        if "html" in headers.get("Content-Type", "").lower() or content[:1] == b"<":
+            return web_page(status, human(content, "html", redact=self._redact))
         return _Answer(status=status, content=content)
 
     def _refused(

@@ -47,7 +47,7 @@ _ROWS: tuple[tuple[type[BaseException], str, str, bool, bool], ...] = (
     (socket.gaierror, "the host name cannot be resolved", _NETWORK, True, False),
     (ConnectionRefusedError, "connection refused", _NETWORK, True, False),
     (requests.exceptions.ConnectTimeout, "no connection in time", _NETWORK, True, False),
-    (requests.exceptions.ProxyError, "the proxy gave no connection", _NETWORK, True, False),
+    (requests.exceptions.ProxyError, "no connection", _NETWORK, True, False),
     (urllib3.exceptions.NewConnectionError, "no connection", _NETWORK, True, False),
     (requests.exceptions.ReadTimeout, "no answer in time", _LATER, True, True),
     (urllib3.exceptions.ReadTimeoutError, "no complete answer in time", _LATER, True, True),
@@ -77,11 +77,13 @@ def broken(error: BaseException) -> Trouble:
     instead of causes.
     """
     causes = list(_causes(error))
+    at_proxy = any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes)
     if status := next((code for cause in causes if (code := _tunnel_status(cause))), None):
         return _no_tunnel(status)
     for kind, why, tip, again, maybe_done in _ROWS:
         if any(isinstance(cause, kind) for cause in causes):
-            return Trouble(why=why, tip=tip, again=again, maybe_done=maybe_done)
+            words = f"the proxy: {why}" if at_proxy else why
+            return Trouble(why=words, tip=tip, again=again, maybe_done=maybe_done)
     name = type(error).__name__
     return Trouble(why=f"no answer ({name})", tip=_NETWORK, again=True, maybe_done=True)
 
@@ -96,6 +98,16 @@ def too_large(most: int) -> Trouble:
     return Trouble(
         why=f"the answer is larger than {most // 1024**2} MiB",
         tip="check the API address: this is not an answer of the service",
+        again=False,
+        maybe_done=True,
+    )
+
+
+def web_page(status: int, said: str) -> Trouble:
+    """A page for people, where an answer for programs was asked for. said: its title."""
+    return Trouble(
+        why=f"{status}, but the answer is a web page{': ' if said else ''}{said}",
+        tip="check that the API address (DD_SITE, --api-url) is the service's and no proxy's page",
         again=False,
         maybe_done=True,
     )

@@ -93,4 +93,4 @@ def patience(env: Mapping[str, str]) -> Patience:
             f" from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT:.0f}",
             tip=f"leave it out for {PATIENCE.total:.0f}",
         )
-    return Patience(total=total)
+    return Patience(total=total, longest_wait=min(PATIENCE.longest_wait, total))

@@ -19,7 +19,7 @@ from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Patience, Timer
 from flakegate.version import VERSION
 from tests.fake_datadog import API_KEY, APP_KEY, FakeDatadog, rate_limited
-from tests.faults import HANG_UP, Reply
+from tests.faults import HANG_UP, Reply, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -232,6 +232,17 @@ def test_the_deadline_ends_the_waiting(wire: Wire) -> None:
     assert wire.slept == [60.0]
 
 
+def test_how_long_the_service_asks_to_wait_is_said_where_that_is_too_long(wire: Wire) -> None:
+    wire.fake.always = rate_limited("99")
+    transport = wire.transport(Patience(total=5, longest_wait=5))
+    with pytest.raises(BackendError, match=r"Too many requests; it asks to wait 99 s$"):
+        transport.send("POST", "/", b"{}")
+    wire.fake.always = rate_limited("1e308")
+    with pytest.raises(BackendError, match=r"Too many requests$"):
+        transport.send("POST", "/", b"{}")
+    transport.close()
+
+
 def test_a_slow_answer_is_not_waited_for_for_ever(wire: Wire) -> None:
     wire.fake.always = Reply(wait=2, body=b"{}")
     transport = wire.transport(Patience(read=0.1, retries=1))
@@ -258,6 +269,22 @@ def test_an_endless_answer_is_refused(wire: Wire) -> None:
 
 def test_a_body_that_is_not_what_it_says_is_tried_again(wire: Wire) -> None:
     assert wire.send(Reply(body=b"plain", headers={"Content-Encoding": "gzip"}), OK) == OK.body
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (page("Sign in to Acme"), "200, but the answer is a web page: Sign in to Acme"),
+        (Reply(body=b"<p>hello"), "200, but the answer is a web page: hello"),
+        (Reply(body=b"{}", headers={"Content-Type": "TEXT/HTML"}), "the answer is a web page"),
+        (page(f"you sent {API_KEY}"), "a web page: you sent ***"),
+    ],
+)
+def test_a_page_for_people_is_no_answer(wire: Wire, reply: Reply, says: str) -> None:
+    error = wire.refused(reply)
+    assert says in error.message
+    assert not isinstance(error, NothingChangedError)
+    assert len(wire.fake.requests) == 1
 
 
 def test_a_redirect_never_carries_the_keys_on(wire: Wire) -> None:

@@ -183,7 +183,7 @@ def test_a_proxy_that_finds_no_way(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("proxy", "says"),
     [
-        (f"http://ann:{PASSWORD}@127.0.0.1:1", r"connection refused \(2 attempts\)"),
+        (f"http://ann:{PASSWORD}@127.0.0.1:1", r"the proxy: connection refused \(2 attempts\)"),
         (f"http://ann:{PASSWORD}@", "is not the address of one"),
         (f"http://ann:{PASSWORD}@host:port", "is not the address of one"),
         (f"gopher://ann:{PASSWORD}@127.0.0.1:1", "is not the address of one"),
