@@ -122,9 +122,10 @@ latest = Table(
     Column("message", Text),
 )
 
-# Append-only. last_run: the newest row of `runs` when this was written; pipeline: the CI run that
-# wrote it. Both together tell whether a run could have caused its own excuse. until: when what a
-# person chose is over, in seconds since the epoch; none if it was not for a time.
+# Append-only, but for what detection found and runs that came late took back. last_run: the newest
+# row of `runs` when this was written; pipeline: the CI run that wrote it. Both together tell whether
+# a run could have caused its own excuse. until: when what a person chose is over, in seconds since
+# the epoch; none if it was not for a time.
 state_log = Table(
     "state_log",
     METADATA,

@@ -465,6 +465,13 @@ def test_of_one_second_the_base_is_first(tmp_path: Path) -> None:
     assert store.record([run(1, T + 93, a="f", other="p")]).runs[0].withdrawn == (key_of("a"),)
 
 
+def test_a_base_mended_in_the_same_second_is_mended(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.record([run(1, T - 30 * DAY, a="f", other="p")])
+    store.record([replace(one, at=T) for one in three_branches(T)])
+    assert store.record([run(2, T, a="p", other="p")]).runs[0].detected == (key_of("a"),)
+
+
 def test_later_evidence_stands_where_the_first_is_taken_back(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.record([*three_branches(T), run(2, T + DAY, a="fp", other="p")])
