@@ -123,8 +123,8 @@ latest = Table(
 )
 
 # Append-only, but for what detection found and runs that came late took back. last_run: the newest
-# row of `runs` when this was written; pipeline: the CI run that wrote it. Both together tell whether
-# a run could have caused its own excuse. until: when what a person chose is over, in seconds since
+# row of `runs` when this was written; pipeline: the CI run that wrote it. Both together tell if a
+# run could have caused its own excuse. until: when what a person chose is over, in seconds since
 # the epoch; none if it was not for a time.
 state_log = Table(
     "state_log",
