@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from flakegate.apply import Applied, apply
 from flakegate.attribution import attributed
+from flakegate.cli.signals import stoppable
 from flakegate.errors import BackendError, ExitCode
 from flakegate.policy.decide import decide, matched
 from flakegate.policy.needs import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flakegate.attribution import Made
     from flakegate.backends.base import Backend
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flakegate.policy.plan import Plan
 
 DAY = 86_400.0
+PEOPLE = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME")
 
 
 def read_tests(call: Call, context: CIContext, backend: Backend, wanted: Wanted) -> list[FlakyTest]:
@@ -107,14 +109,21 @@ def carry_out(
     """Makes the changes, each intent journalled first."""
     from flakegate.cli.progress import progress
 
-    with progress("changing states") as tell:
+    with progress("changing states") as tell, stoppable() as stop:
         return apply(
             transitions,
             update=backend.update,
             journal=call.journal(backend, context),
             batch_size=backend.batch_size,
             progress=tell,
+            stop=stop,
         )
+
+
+def person(env: Mapping[str, str]) -> str:
+    """Who is asking for a change, as far as the environment knows."""
+    named = next((env[name] for name in PEOPLE if env.get(name)), "")
+    return named or "somebody"
 
 
 def code_of(call: Call, plan: Plan, applied: Applied) -> ExitCode:

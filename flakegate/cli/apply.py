@@ -13,6 +13,7 @@ from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan
 from flakegate.cli.call import Call, Where, begin, need_policy, opened
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
+from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, StalePlanError, UsageError
 from flakegate.policy.plan import Plan, parse, stale
 from flakegate.summary import Summary
@@ -60,9 +61,10 @@ def command(
     warnings = call.warnings()
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
         saved = _saved(call, context, backend, plan_file) if plan_file else None
-        plan = make_plan(call, context, backend)
-        plan, gone = _still(saved, plan, str(plan_file)) if saved else (plan, ())
-        applied = None if dry_run else carry_out(call, context, backend, plan.transitions)
+        with in_turn(call, context, backend, write=not dry_run, warn=warnings.append):
+            plan = make_plan(call, context, backend)
+            plan, gone = _still(saved, plan, str(plan_file)) if saved else (plan, ())
+            applied = None if dry_run else carry_out(call, context, backend, plan.transitions)
         place = f"{backend.kind} {backend.place}"
     code = ExitCode.PASSED if applied is None else code_of(call, plan, applied)
     if applied is not None and gone:

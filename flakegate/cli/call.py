@@ -73,14 +73,19 @@ class Call:
 
     def journal(self, backend: Backend, context: CIContext) -> Journal:
         """The record of what is changed."""
+        import secrets
+        from itertools import count
+
         from flakegate.journal import Journal
 
+        name, batches = secrets.token_hex(6), count(1)
         return Journal(
             path=Path(JOURNAL),
             run=context.key,
             backend=backend.kind,
             repository=context.repository,
             clock=lambda: self.now,
+            token=lambda: f"{name}-{next(batches)}",
         )
 
 

@@ -12,6 +12,7 @@ import click
 
 from flakegate.cli.commands import Commands
 from flakegate.cli.say import complain, give_up_output
+from flakegate.cli.signals import interruptible
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.version import VERSION
 
@@ -29,6 +30,7 @@ COMMANDS = {
     "explain": "Why a test is, or is not, quarantined.",
     "drift": "What Datadog does to the same tests by rules of its own.",
     "set": "Move tests to a state yourself, with a reason.",
+    "undo": "Put back what a run changed.",
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",
     "store": "Look after the store: info, vacuum, export, import.",
@@ -58,7 +60,8 @@ def run(argv: Sequence[str]) -> int:
     """Runs one command and returns its exit code. Every error of every command ends here."""
     _make_printable()
     try:
-        code = flakegate.main(list(argv), prog_name="flakegate", standalone_mode=False)
+        with interruptible():
+            code = flakegate.main(list(argv), prog_name="flakegate", standalone_mode=False)
         sys.stdout.flush()
     except FlakegateError as error:
         complain(error.message, tip=error.tip)

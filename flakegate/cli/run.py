@@ -13,6 +13,7 @@ from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
+from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.gate import to_json
 from flakegate.summary import Summary
@@ -160,14 +161,14 @@ def _act(
         acted.backend = f"{backend.kind} {backend.place}"
         if judged is not None:
             acted.recorded = _record(call, context, backend, judged, dry_run=dry_run, warn=warn)
-        acted.plan = make_plan(call, context, backend)
-        if dry_run:
-            acted.not_applied = "--dry-run"
-        elif permission.allowed:
-            acted.applied = carry_out(call, context, backend, acted.plan.transitions)
-            acted.code = code_of(call, acted.plan, acted.applied)
-        else:
-            acted.not_applied = permission.because
+        write = permission.allowed and not dry_run
+        with in_turn(call, context, backend, write=write, warn=warn):
+            acted.plan = make_plan(call, context, backend)
+            if write:
+                acted.applied = carry_out(call, context, backend, acted.plan.transitions)
+                acted.code = code_of(call, acted.plan, acted.applied)
+            else:
+                acted.not_applied = "--dry-run" if dry_run else permission.because
         if permission.allowed:  # else nothing is changed here, so there is nothing to fight over
             warn_of_fights(call, backend, warn)
 
@@ -202,7 +203,7 @@ def _record(
 
 def _exit_code(judged: Judged | None, acted: _Acted, *, strict: bool) -> int:
     """The verdict's, where there is one; after a passing one, trouble counts if it is strict."""
-    if judged is None:
+    if judged is None or acted.code == ExitCode.INTERRUPTED:
         return int(acted.code)
     code = judged.verdict.exit_code
     return int(acted.code) if code == ExitCode.PASSED and strict else code

@@ -9,10 +9,11 @@ import click
 
 from flakegate.ci import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out
+from flakegate.cli.acting import carry_out, person
 from flakegate.cli.call import Where, begin, opened
 from flakegate.cli.select import select_all
 from flakegate.cli.telling import Output, applied_document, tell
+from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, UsageError
 from flakegate.model import State, Transition
 from flakegate.policy.needs import whole
@@ -21,11 +22,7 @@ from flakegate.summary import Summary
 from flakegate.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flakegate.backends.base import Backend
-
-PEOPLE = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME")
 
 
 @click.command("set")
@@ -62,12 +59,15 @@ def command(
         raise UsageError(f"states are not changed here: {permission.because}")
     warnings: list[str] = []
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
-        chosen = _chosen(backend, names, State(state), reason.strip(), _person(call.env))
-        changes = tuple(each for each in chosen if each.from_state.value != state)
-        warnings += [
-            f"{each.fqn} is {state} already" for each in chosen if each.from_state.value == state
-        ]
-        applied = None if dry_run else carry_out(call, context, backend, changes)
+        with in_turn(call, context, backend, write=not dry_run, warn=warnings.append):
+            chosen = _chosen(backend, names, State(state), reason.strip(), person(call.env))
+            changes = tuple(each for each in chosen if each.from_state.value != state)
+            warnings += [
+                f"{each.fqn} is {state} already"
+                for each in chosen
+                if each.from_state.value == state
+            ]
+            applied = None if dry_run else carry_out(call, context, backend, changes)
         place = f"{backend.kind} {backend.place}"
     code = applied.exit_code if applied else ExitCode.PASSED
     plan = Plan(
@@ -129,9 +129,3 @@ def _chosen(
         )
         for key in select_all(names, known)
     )
-
-
-def _person(env: Mapping[str, str]) -> str:
-    """Who is asking, as far as the environment knows."""
-    named = next((env[name] for name in PEOPLE if env.get(name)), "")
-    return named or "somebody"

@@ -214,11 +214,9 @@ def test_no_answer_to_a_change(
 ) -> None:
     datadog.scripts = {"PATCH": [faults.NEVER]}
     done = apply(**IMPATIENT)
-    assert done.code in {4, 5}
-    assert "no answer in time" in done.out
-    assert '"intent"' in (folder / ".flakegate/journal.jsonl").read_text()
-    assert apply().code == 0
+    assert done.code == 0
     assert carried_out(datadog)
+    assert '"unknown"' not in (folder / ".flakegate/journal.jsonl").read_text()
 
 
 def test_a_gzip_that_is_always_truncated(apply: Callable[..., Done], datadog: FakeDatadog) -> None:

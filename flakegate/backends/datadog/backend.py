@@ -13,7 +13,6 @@ from flakegate.backends.datadog.query import (
     suite_queries,
 )
 from flakegate.backends.datadog.searching import Walk, search
-from flakegate.errors import NothingChangedError
 from flakegate.model import State
 
 if TYPE_CHECKING:
@@ -68,8 +67,6 @@ class Datadog:
         self._repository = repository_id(repository)
         self._query = query
         self._warn = warn
-        # Changes are for tests that a search of this repository returned, and for no others.
-        self._ours: set[str] = set()
 
     @property
     def place(self) -> str:
@@ -102,7 +99,6 @@ class Datadog:
         found = search(self._transport, walks, tell)
         if found.left_out:
             self._warn(f"{len(found.left_out)} of Datadog's tests left out: {found.left_out[0]}")
-        self._ours |= found.tests.keys()
         tests = [found.tests[test_id] for test_id in sorted(found.tests)]
         # Who changed a state is asked of `last_changes`: of the moment, and where it matters.
         return [replace(test, cause=None) for test in tests] if wanted.history else tests
@@ -121,23 +117,13 @@ class Datadog:
         return [found.tests[test_id] for test_id in sorted(found.tests)]
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
-        """Carries out one batch; one result for each change, in their order.
-
-        Refuses, with nothing sent, an id that no search of this repository returned.
-        """
-        strange = [change.test_id for change in changes if change.test_id not in self._ours]
-        if strange:
-            raise NothingChangedError(
-                f"{len(strange)} of {len(changes)} tests are not among those that Datadog lists"
-                f" for {self._repository}, such as {strange[0]}",
-                tip="make a new plan: the tests of this one are gone, or of another repository",
-            )
-        return updating.update(self._transport, changes)
+        """Carries out one batch; see `updating.update`."""
+        return updating.update(self._transport, self._repository, changes)
 
     def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
         """The newest entry of these tests' histories; see `wire.decode_page`."""
-        queries = id_queries(self._repository, [test.id for test in tests])
-        found = search(self._transport, [Walk(query=each, history=True) for each in queries]).tests
+        ids = (test.id for test in tests)
+        found = updating.read_again(self._transport, self._repository, ids, history=True)
         return {test.id: test.cause for test in found.values() if test.cause is not None}
 
     def own_rules(self) -> tuple[OwnRule, ...]:

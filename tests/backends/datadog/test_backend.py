@@ -19,7 +19,6 @@ from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Timer
 from tests.fake_datadog import (
     KEYS,
-    REPOSITORY,
     FakeDatadog,
     changed,
     flaky,
@@ -187,40 +186,6 @@ def test_a_repository_without_a_forge_is_refused(fake: FakeDatadog) -> None:
         Datadog(opened.transport, repository="local/shop")
 
 
-def test_changes_arrive_and_each_has_its_result(fake: FakeDatadog) -> None:
-    fake.tests = [flaky("a"), flaky("b"), flaky("c"), flaky("d")]
-    fake.refuse = {"b": "managed elsewhere"}
-    fake.forget = {"c"}
-    with Opened(fake) as opened:
-        a, b, c, d = opened.datadog.search(whole([State.ACTIVE]))
-        results = opened.datadog.update([move(d, State.DISABLED), move(c), move(b), move(a)])
-    assert [(result.test_id, result.ok, result.error) for result in results] == [
-        ("d", True, None),
-        ("c", None, "Datadog's answer does not mention it"),
-        ("b", False, "managed elsewhere"),
-        ("a", True, None),
-    ]
-    assert fake.states["a"] == "quarantined"
-    assert fake.states["d"] == "disabled"
-    assert fake.states["b"] == "active"
-
-
-def test_ids_that_no_search_returned_are_never_sent(fake: FakeDatadog) -> None:
-    fake.tests = [flaky("ours"), flaky("theirs")]
-    fake.elsewhere = {"theirs": "github.com/acme/other"}
-    with Opened(fake) as opened:
-        with pytest.raises(NothingChangedError, match="2 of 2 tests are not among"):
-            opened.datadog.update([move("ours"), move("theirs")])
-        opened.ids()
-        with pytest.raises(NothingChangedError) as caught:
-            opened.datadog.update([move("ours"), move("theirs")])
-        assert "such as theirs" in caught.value.message
-        assert REPOSITORY in caught.value.message
-        assert fake.patched == {}
-        assert [result.ok for result in opened.datadog.update([move("ours")])] == [True]
-    assert fake.patched == {"ours": "quarantined"}
-
-
 @pytest.mark.parametrize(
     ("permission", "method"),
     [("test_optimization_read", "POST"), ("test_optimization_write", "PATCH")],
@@ -261,15 +226,6 @@ def test_a_rate_limit_in_the_middle_of_a_walk_loses_nothing(fake: FakeDatadog) -
     with Opened(fake) as opened:
         assert opened.ids() == [f"t{number}" for number in range(9)]
     assert len(fake.requests) == 6
-
-
-def test_a_lost_answer_to_a_change_is_asked_for_again(fake: FakeDatadog) -> None:
-    fake.tests = [flaky("a")]
-    with Opened(fake) as opened:
-        opened.ids()
-        fake.script = deque([Reply(act=True, cut=0)])
-        assert [result.ok for result in opened.datadog.update([move("a")])] == [True]
-    assert [request.method for request in fake.requests] == ["POST", "PATCH", "PATCH"]
 
 
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"[]", b'{"data":7}'])
