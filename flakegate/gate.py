@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flakegate.errors import ExitCode
 from flakegate.junit import Case, Outcome, Problem, Report
 from flakegate.model import FlakyTest, Identity, State
+from flakegate.results import UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -277,7 +278,9 @@ def _failures(
     """A row for each failing case of a test: one, or two where its teardown failed as well."""
     test = None
     if result.ambiguous is not None:
-        decision, reason, detail = BLOCKED, "ambiguous", f"it cannot be excused: {result.ambiguous}"
+        decision, reason, detail = BLOCKED, "ambiguous", result.ambiguous
+        if not detail.startswith(UNTOLD):
+            detail = f"it cannot be excused: {detail}"
     elif known is None:
         decision, reason = BLOCKED, "unavailable"
         detail = "the backend could not be asked whether it is a flaky test"

@@ -32,6 +32,7 @@ _PLAIN_METHOD = re.compile(r"(?!\d)[\w$]+(?:\(\))?")
 _NESTED = re.compile(" > ")
 _DIGITS = re.compile(r"([0-9]+)")
 SHARED = "several cases of the report have its names, and at least one of them failed"
+UNTOLD = "which flaky test it is cannot be told"  # because of how the report was written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from flakegate.results import SHARED
+from flakegate.results import SHARED, UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +43,10 @@ _ABOUT_SHARED_NAMES = (
 )
 _ABOUT_SURROUNDINGS = (
     "Fix what failed around the tests (a hook, a collection, a whole file): it is no flaky test."
+)
+_ABOUT_REPORTS = (
+    "Let the report say what is missing beside it, so that the gate can tell which flaky test it"
+    " is; until then fix it, or run the job again."
 )
 _ABOUT_EVIDENCE = {
     "no-report": (
@@ -189,8 +193,10 @@ def about_failures(failures: Iterable[Failure], *, keeps_history: bool) -> tuple
         steps += [_about_active(tests), *map(_why_active, tests[:1])]
     unclear = [each.detail for each in blocked if each.reason == "ambiguous"]
     shared = [detail for detail in unclear if SHARED in detail]
+    untold = [detail for detail in unclear if UNTOLD in detail]
     steps += [Step(text=_ABOUT_SHARED_NAMES)] if shared else []
-    steps += [Step(text=_ABOUT_SURROUNDINGS)] if len(unclear) > len(shared) else []
+    steps += [Step(text=_ABOUT_REPORTS)] if untold else []
+    steps += [Step(text=_ABOUT_SURROUNDINGS)] if len(unclear) > len(shared) + len(untold) else []
     return tuple(steps) + _advice(_ABOUT_FAILURES, reasons)
 
 

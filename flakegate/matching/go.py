@@ -23,7 +23,7 @@ def read(case: Case, checkout: Checkout) -> Reading:
     parts = package.split("/")
     if case.suite != package or len(parts) > MAX_PARTS:
         return Reading(
-            refusal="its classname is not the whole path of its package: leave gotestsum's"
+            refusal="its classname is not the whole path of its package; leave gotestsum's"
             " --junitfile-testcase-classname and --junitfile-testsuite-name at full"
         )
     if FUNCTION.fullmatch(name) is None:

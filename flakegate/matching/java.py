@@ -28,7 +28,7 @@ def read(case: Case, checkout: Checkout) -> Reading:
         return Reading(refusal="its classname is not the full name of a class")
     if method is None:
         return Reading(
-            refusal="its name is a display name, not that of a method: let the reporter write"
+            refusal="its name is a display name, not that of a method; let the reporter write"
             " method names (surefire: usePhrasedTestCaseMethodName=false)"
         )
     package, _, name_of_class = classname.rpartition(".")

@@ -47,12 +47,11 @@ def jest(case: Case, checkout: Checkout) -> Reading:
     path = case.file or (classname if is_path(classname) else None)
     if path is None:
         return Reading(
-            refusal="jest-junit wrote no path of its test file: set its option"
-            ' addFileAttribute to "true"'
+            refusal="jest-junit wrote no path of its test file; set addFileAttribute=true"
         )
     if " " not in name or classname not in (name, path):
         return Reading(
-            refusal="its name does not hold the titles of its describes: leave jest-junit's"
+            refusal="its name does not hold the titles of its describes; leave jest-junit's"
             ' titleTemplate as it is ("{classname} {title}"), and classNameTemplate too or'
             ' "{filepath}"'
         )
@@ -70,12 +69,12 @@ def mocha(case: Case, checkout: Checkout) -> Reading:
     path = case.file or case.suite_file
     if path is None:
         return Reading(
-            refusal="mocha-junit-reporter writes no path for tests outside of any describe:"
+            refusal="mocha-junit-reporter writes no path for tests outside of any describe;"
             " put it into one"
         )
     if name != title and not name.endswith(" " + title):
         return Reading(
-            refusal="its name does not end with its classname: leave mocha-junit-reporter's option"
+            refusal="its name does not end with its classname; leave mocha-junit-reporter's option"
             " testCaseSwitchClassnameAndName off"
         )
     placed, refusal = below(path, checkout)
@@ -126,7 +125,7 @@ def below(path: str, checkout: Checkout) -> tuple[str | None, str | None]:
         root = hosted[0]
     if root is None:
         return None, (
-            f"where its file {path} is in the repository cannot be told: judge it in the folder"
+            f"where its file {path} is in the repository cannot be told; judge it in the folder"
             " that the tests ran in"
         )
     inside = path[len(root) + 1 :]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MAX_PARTS = 64
 _FILE = re.compile(r"test_.*|.*_test")
-_CLASS = re.compile(r"_*[A-Z]\w*")
 # As ddtrace splits a node id: at the last slash that has `::` after it and no slash between.
 _NODE_ID = re.compile(r"(?:(?P<module>.*)/)?(?P<suite>[^/]*?)::(?P<name>.*)", re.DOTALL)
 _REMEDY = "let pytest write the file of each test: -o junit_family=xunit1"
@@ -48,7 +47,7 @@ def read(case: Case, checkout: Checkout) -> Reading:
 def _likely(parts: list[str]) -> list[int]:
     """Which parts of a classname are a file, by the names that pytest expects."""
     capitals = 0
-    while capitals < len(parts) and _CLASS.fullmatch(parts[-1 - capitals]):
+    while capitals < len(parts) and parts[-1 - capitals].lstrip("_")[:1].isupper():
         capitals += 1
     first = len(parts) - 1 - capitals
     by_name = [at for at in range(max(first, 0), len(parts)) if _FILE.fullmatch(parts[at])]

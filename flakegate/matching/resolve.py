@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flakegate.matching import by_hand
-from flakegate.matching.candidate import Checkout, compare
+from flakegate.matching.candidate import Checkout, Reading, compare
 from flakegate.matching.frameworks import READ, framework_of
-from flakegate.results import SHARED, Result
+from flakegate.results import SHARED, UNTOLD, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flakegate.junit import Case, Report
-    from flakegate.matching.candidate import Candidate, Reading
+    from flakegate.matching.candidate import Candidate
     from flakegate.model import FlakyTest
 
     _Names = tuple[str | None, str | None, str]
@@ -31,8 +31,8 @@ _IN_COMMON = re.compile(r"[\s\x00-\x1f\x7f-\x9f./>]+|[(\[{].*", re.DOTALL)
 
 MAX_NAME = 1_000  # characters of a module, suite or name that a backend is asked about
 _UNKNOWN = (
-    "which framework wrote its report cannot be told: say so with reports[].framework in the"
-    " policy (pytest, jest, mocha, vitest, java or go)"
+    "its report does not show what wrote it; say so with reports[].framework in the policy"
+    " (pytest, jest, mocha, vitest, java or go)"
 )
 
 
@@ -110,13 +110,27 @@ def _readings(
 def _reader(report: Report, roots: tuple[str, ...]) -> Callable[[Case], Reading] | None:
     """How the cases of a report are read; None where its framework cannot be told."""
     checkout = Checkout(base_dir=report.base_dir, roots=roots)
-    settings, framework = report.settings, framework_of(report).framework
+    settings, wrote = report.settings, framework_of(report)
     if settings is not None and settings.by_hand:
         return lambda case: by_hand.read(case, settings, checkout)
-    if framework is None:
+    if wrote.framework is None:
         return None
-    read = READ[framework]
-    return lambda case: read(case, checkout)
+    read = READ[wrote.framework]
+    if not wrote.guessed:
+        return lambda case: read(case, checkout)
+    guess = f" (the report looks like {wrote.framework}'s; if it is not, set reports[].framework)"
+    return lambda case: _noted(read(case, checkout), guess)
+
+
+def _noted(reading: Reading, note: str) -> Reading:
+    """The reading, with a note behind all that it cannot say."""
+    return Reading(
+        candidates=tuple(
+            replace(each, doubt=each.doubt + note) if each.doubt else each
+            for each in reading.candidates
+        ),
+        refusal=reading.refusal and reading.refusal + note,
+    )
 
 
 def _holders(readings: Mapping[int, Reading]) -> Counter[_Names]:
@@ -134,12 +148,12 @@ def _sought(at: int, result: Result, reading: Reading | None, holders: Counter[_
     if result.ambiguous is not None and result.ambiguous != SHARED:
         return Sought(at=at, refusal=result.ambiguous)
     if reading is None:
-        return Sought(at=at, refusal=_UNKNOWN)
-    refusal = reading.refusal
+        return Sought(at=at, refusal=f"{UNTOLD}: {_UNKNOWN}")
+    refusal = reading.refusal and f"{UNTOLD}: {reading.refusal}"
     if any(holders[_names(each)] > 1 for each in reading.candidates):
         refusal = SHARED
     elif any(len(part or "") > MAX_NAME for each in reading.candidates for part in _names(each)):
-        refusal = f"its names have more than {MAX_NAME:,} characters, too many to ask about"
+        refusal = f"{UNTOLD}: its names have more than {MAX_NAME:,} characters"
     return Sought(at=at, candidates=reading.candidates, refusal=refusal)
 
 
@@ -186,10 +200,10 @@ def _which(candidates: Iterable[Candidate], pool: _Pool) -> tuple[FlakyTest | No
         for test in pool.named(candidate):
             agreement = compare(candidate, test)
             if isinstance(agreement, str):
-                return None, agreement
+                return None, f"{UNTOLD}: {agreement}"
             if agreement:
                 same[test.id] = test
     if len(same) > 1:
         names = ", ".join(sorted(same))
-        return None, f"{len(same)} flaky tests have its names: {names}"
+        return None, f"{UNTOLD}: {len(same)} have its names and file: {names}"
     return next(iter(same.values()), None), None

@@ -121,8 +121,9 @@ def test_a_reporter_without_paths_is_told_which_option_to_set(
     )
     done = flakegate("gate", name, "--backend", "datadog", "--api-url", datadog.url, **KEYS)
     assert done.code == 1
-    assert "addFileAttribute" in done.out
-    assert "jest" in done.out
+    assert "set addFileAttribute=true (the report looks like jest's" in done.out
+    assert "Let the report say what is missing" in done.out
+    assert "Fix what failed around the tests" not in done.out
     assert datadog.requests == []  # there is nothing to ask
 
 
