@@ -228,3 +228,22 @@ def test_clip() -> None:
 def test_an_excused_failure_needs_no_advice() -> None:
     assert RETRY.decision == "excused"
     assert wording.about_failures([], keeps_history=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (9_949, "9.9 kB"),
+        (9_951, "10 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (1_900_000, "1.9 MB"),
+        (5_000_000_000_000, "5,000 GB"),
+    ],
+)
+def test_size(number: int, expected: str) -> None:
+    assert wording.size(number) == expected

@@ -63,8 +63,8 @@ def _opened(file: str) -> Iterator[BinaryIO]:
     if file == STDIN:
         if sys.stdin is None or sys.stdin.isatty():
             raise UsageError(
-                "an export is read from standard input, which has none",
-                tip="name a file, or `flakegate store import - < FILE`",
+                "the export is to come from standard input, which is a terminal or closed",
+                tip="name a file: `flakegate store import FILE`",
             )
         yield sys.stdin.buffer
         return

@@ -85,13 +85,15 @@ class Archive:
     Whatever an export of ours cannot hold is a ValueError, in words.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        """read: at most so many more bytes of the file, b"" at its end. Reads the first line."""
-        self._lines = _inflated_lines(read)
+    def __init__(self, read: Callable[[int], bytes], most: int = MAX_INFLATED) -> None:
+        """Reads the first line.
+
+        read: at most so many more bytes of the file, b"" at its end. most: bytes that it may
+        inflate to.
+        """
+        self._lines = _inflated_lines(read, most)
         first = next(self._lines, b"")
         self._digest = hashlib.sha256(first)
-        if first.startswith(b'{"flakegate_shard"'):
-            raise ValueError("it is a shard: `flakegate collect` folds it in")
         said = _decoded(first, _First, "its first line is not that of an export")
         if said.flakegate_store != FORMAT:
             raise ValueError(
@@ -140,20 +142,24 @@ def _decoded(line: bytes, kind: Any, otherwise: str) -> Any:
         raise ValueError(otherwise) from None
 
 
-def _inflated_lines(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def _inflated_lines(read: Callable[[int], bytes], most: int) -> Iterator[bytes]:
     """Each line with its end, in bounded memory."""
-    rest = b""
-    for piece in _inflated(read):
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-        if len(rest) > MAX_LINE:
+    begun = bytearray()
+    for piece in _inflated(read, most):
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            yield bytes(begun + end + b"\n")
+            begun.clear()
+        begun += rest
+        if len(begun) > MAX_LINE:
             raise ValueError(f"it has a line of more than {MAX_LINE:,} bytes")
-    if rest:
+    if begun.startswith(b'{"flakegate_shard"'):
+        raise ValueError("it is a shard: `flakegate collect` folds it in")
+    if begun:
         raise ValueError("it is cut short")
 
 
-def _inflated(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def _inflated(read: Callable[[int], bytes], most: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(_GZIP)
     total = 0
     data = read(_PIECE)
@@ -165,8 +171,8 @@ def _inflated(read: Callable[[int], bytes]) -> Iterator[bytes]:
         except zlib.error:
             raise ValueError("it is not gzip, or was altered") from None
         total += len(piece)
-        if total > MAX_INFLATED:
-            raise ValueError(f"it inflates to more than {MAX_INFLATED:,} bytes")
+        if total > most:
+            raise ValueError(f"it inflates to more than {most:,} bytes")
         yield piece
         if inflater.unused_data or (inflater.eof and read(1)):
             raise ValueError("something follows its end")
