@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests import faults
-from tests.cli.reports import SMALLEST, write
+from tests.cli.reports import SMALLEST, junit, write
 from tests.fake_datadog import API_KEY, APP_KEY, KEYS, FakeDatadog, flaky, rate_limited
 from tests.faults import PASS, Reply
 
@@ -371,3 +371,33 @@ def test_a_list_that_shrinks_while_it_is_read(
     assert apply().code == 0
     assert apply().code == 0
     assert carried_out(datadog)
+
+
+@pytest.mark.parametrize(
+    "fault", [Reply(status=503), rate_limited("9"), faults.RESET, faults.NEVER, faults.page("Hi")]
+)
+def test_a_failure_that_cannot_be_looked_up_is_not_excused(
+    flakegate: Caller, datadog: FakeDatadog, folder: Path, fault: Reply
+) -> None:
+    write(folder, "flakegate.yml", "version: 1\nreports: [{paths: r.xml, framework: pytest}]\n")
+    report = write(folder, "r.xml", junit("-test_a"))
+    datadog.always = fault
+    done = flakegate(
+        "gate", report, "--format", "json", "--api-url", datadog.url, **KEYS, **IMPATIENT
+    )
+    assert done.code == 4
+    (failure,) = json.loads(done.out)["failures"]
+    assert (failure["decision"], failure["reason"]) == ("blocked", "unavailable")
+    assert "try again later" in done.err or "check that the API address" in done.err
+    assert untouched(datadog)
+
+
+def test_a_job_whose_tests_pass_needs_no_datadog(
+    flakegate: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    report = write(folder, "r.xml", junit("test_a"))
+    datadog.leave()
+    assert flakegate("gate", report, "--api-url", datadog.url, **KEYS).code == 0
+    done = flakegate("run", report, "--apply", "--api-url", datadog.url, **KEYS, **IMPATIENT)
+    assert done.code == 0
+    assert "connection refused" in done.out

@@ -9,6 +9,7 @@ import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ from tests.fake_datadog import API_KEY, APP_KEY, FakeDatadog, rate_limited
 from tests.faults import HANG_UP, Reply, page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OK = Reply(body=b'{"fine":true}')
 HEADERS = {"DD-API-KEY": API_KEY, "DD-APPLICATION-KEY": APP_KEY}
@@ -37,13 +38,15 @@ class Wire:
         self.told: list[str] = []
         self.logged: list[str] = []
 
-    def transport(self, patience: Patience | None = None) -> Transport:
+    def transport(
+        self, patience: Patience | None = None, log: Callable[[str], None] | None = None
+    ) -> Transport:
         return Transport(
             self.fake.url,
             headers=HEADERS,
             patience=patience or Patience(read=5),
             tell=self.told.append,
-            log=self.logged.append,
+            log=log or self.logged.append,
             timer=Timer(now=lambda: sum(self.slept), sleep=self.slept.append, jitter=lambda: 0.0),
         )
 
@@ -81,6 +84,39 @@ def test_an_answer_is_its_body(wire: Wire) -> None:
 def test_gzip_is_unpacked(wire: Wire) -> None:
     packed = Reply(body=gzip.compress(OK.body), headers={"Content-Encoding": "gzip"})
     assert wire.send(packed) == OK.body
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+
+
+PACKED = gzip.compress(b'{"whole":true}')
+FORMS = {
+    "plain": Reply(body=b'{"whole":true}'),
+    "gzip": Reply(body=PACKED, headers={"Content-Encoding": "gzip"}),
+    "chunked": Reply(body=chunked(b'{"whole":true}', 5), headers={"Transfer-Encoding": "chunked"}),
+    "chunked gzip": Reply(
+        body=chunked(PACKED, 7),
+        headers={"Transfer-Encoding": "chunked", "Content-Encoding": "gzip"},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("reset", [False, True])
+def test_wherever_an_answer_breaks_off_no_part_of_it_is_taken_for_the_whole(
+    wire: Wire, form: str, reset: bool
+) -> None:
+    assert wire.send(FORMS[form]) == b'{"whole":true}'
+    patience = Patience(read=5, total=1e9)
+    transport = wire.transport(patience)
+    answers = set()
+    for cut in range(0, 230, 3):
+        wire.fake.script = deque([replace(FORMS[form], cut=cut, reset=reset), OK])
+        answers.add(transport.send("POST", "/", b"{}"))
+    transport.close()
+    assert answers <= {OK.body, b'{"whole":true}'}
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -201,6 +237,18 @@ def test_what_one_thread_is_told_of_the_limit_holds_for_all(wire: Wire) -> None:
 def test_a_retry_waits_for_the_limit_too(wire: Wire) -> None:
     transport = wire.transport()
     wire.fake.script = deque([spent("9", status=503), OK])
+    transport.send("POST", "/", b"{}")
+    assert wire.slept == [9.0]
+    transport.close()
+
+
+def test_a_retry_waits_for_what_another_request_was_told(wire: Wire) -> None:
+    def meanwhile(line: str) -> None:
+        if "503" in line:
+            transport.send("POST", "/other", b"{}")
+
+    wire.fake.script = deque([Reply(status=503), spent("9"), OK])
+    transport = wire.transport(log=meanwhile)
     transport.send("POST", "/", b"{}")
     assert wire.slept == [9.0]
     transport.close()
