@@ -30,6 +30,10 @@ def test_what_holds_no_password() -> None:
     assert secrets_of({"https_proxy": "ann:hunter2hunter2@proxy:3128"}) == ["hunter2hunter2"] * 2
 
 
+def test_nothing_is_left_of_a_secret_that_begins_with_another() -> None:
+    assert redacted(f"{KEY}-and-more", [KEY[:8], f"{KEY}-and-more", KEY]) == "***"
+
+
 def test_short_words_are_no_secrets() -> None:
     assert redacted("Bearer of a token", ["Bearer", "a", ""]) == "Bearer of a token"
 

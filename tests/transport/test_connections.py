@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.errors import NothingChangedError
+from flakegate.errors import BackendError, NothingChangedError
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Patience, Timer
 from tests.faults import Front, Reply, Request
@@ -132,7 +133,7 @@ def test_an_authority_that_is_none(
 
 
 def test_tls_to_what_speaks_none(plain: Service) -> None:
-    with pytest.raises(Exception, match=r"no TLS connection \(2 attempts\)"):
+    with pytest.raises(BackendError, match=r"no TLS connection \(2 attempts\)"):
         sent(f"https://127.0.0.1:{plain.port}")
     assert plain.requests == []
 
@@ -217,13 +218,19 @@ def test_plain_http_elsewhere_that_was_asked_for_takes_the_proxy(
         assert sent("http://datadog.intranet", plain_http=True) == b"http://datadog.intranet/x"
 
 
-def test_netrc_adds_nothing(
-    plain: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@needs_openssl
+def test_netrc_adds_and_replaces_nothing(
+    service: Service, authority: PrivateCA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    sent(plain.url)
-    assert "authorization" not in plain.requests[0].headers
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificate))
+    sent(service.url)
+    assert "authorization" not in service.requests[0].headers
+    transport = Transport(service.url, headers={"Authorization": "Bearer of-a-token"})
+    transport.send("POST", "/x", b"{}")
+    transport.close()
+    assert service.requests[1].headers["authorization"] == "Bearer of-a-token"
 
 
 def test_connections_are_kept_and_cookies_are_not(plain: Service) -> None:
@@ -257,8 +264,28 @@ def test_threads_share_what_is_kept(plain: Service) -> None:
 def test_headers_that_drip_meet_the_timeout_of_an_answer(plain: Service) -> None:
     plain.always = Reply(drip=0.03, drip_head=True, body=b"x")
     transport = Transport(plain.url, headers={}, patience=Patience(read=0.3, retries=0))
-    with pytest.raises(Exception, match="no answer in time"):
+    with pytest.raises(BackendError, match="no answer in time"):
         transport.send("POST", "/x", b"{}")
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        (Reply(drip=0.8, drip_head=True), 0.9),  # the second byte would come in time for a new one
+        (Reply(raw=b"HTTP/1.1 100 Continue\r\n\r\n" * 500_000), 0.2),
+    ],
+    ids=["drip", "flood"],
+)
+def test_a_head_has_one_timeout_and_not_one_for_each_part(
+    plain: Service, reply: Reply, read: float
+) -> None:
+    plain.always = reply
+    transport = Transport(plain.url, headers={}, patience=Patience(read=read, retries=0))
+    began = time.monotonic()
+    with pytest.raises(BackendError, match="no answer in time"):
+        transport.send("POST", "/x", b"{}")
+    assert time.monotonic() - began < read + 0.6
     transport.close()
 
 
