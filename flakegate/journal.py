@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import sys
 import time
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 TAKES_OUT = frozenset({State.QUARANTINED, State.DISABLED})
 LONGEST_WAIT = 600.0  # seconds for another flakegate to finish; every request of it has an end
+LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _POLL = 0.05
 
 _EVENT = msgspec.json.Decoder(Event)
@@ -190,7 +192,10 @@ class Journal:
         """Every whole line, oldest first; none where there is no file."""
         try:
             with self.path.open("rb") as lines:
-                for number, line in enumerate(lines, start=1):
+                _must_be_a_file(lines.fileno())
+                # Longer lines are nobody's: read in parts, they are passed over as torn.
+                whole = iter(lambda: lines.readline(LONGEST_LINE), b"")
+                for number, line in enumerate(whole, start=1):
                     if (event := _decode(line, f"{self.path}:{number}")) is not None:
                         yield event
         except FileNotFoundError:
@@ -287,6 +292,12 @@ def _append_line(path: Path, line: bytes) -> None:
         os.close(descriptor)
     if new and sys.platform != "win32":
         _sync_folder(path.parent)
+
+
+def _must_be_a_file(descriptor: int) -> None:
+    """Raises OSError: a device or a pipe may never end, and a repository can bring links to one."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(None, "it is not a file")
 
 
 def _try_lock(descriptor: int, path: Path) -> bool:

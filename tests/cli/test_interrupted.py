@@ -1,0 +1,256 @@
+"""Calls that are killed at any step, or whose disk is full: nothing is lost, nothing made twice.
+
+What counts is what the server holds and what the journal says, not what flakegate prints.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flakegate.entries import Entry, entries
+from flakegate.journal import Journal
+from tests import faults
+from tests.cli.forks import Ended, Forks, Order
+from tests.cli.reports import write
+from tests.fake_datadog import KEYS, REPOSITORY, FakeDatadog, flaky
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOON = 1_795_176_000.0
+POLICY = """\
+version: 1
+limits: {max_changes: 200}
+respect_manual: 0
+rules: [{id: noisy, to: quarantined, when: failure_rate > 20%}]
+"""
+WANTED = [f"want-{number:03}" for number in range(120)]  # two batches
+STEPS = 60  # more than a whole call takes
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as forks:
+        yield forks
+
+
+@pytest.fixture
+def datadog() -> Iterator[FakeDatadog]:
+    with FakeDatadog(clock=lambda: NOON) as fake:
+        fill(fake)
+        yield fake
+
+
+def fill(fake: FakeDatadog) -> None:
+    fake.tests = [flaky(test_id, rate=50.0) for test_id in WANTED]
+    fake.tests += [flaky(f"below-{number}", rate=1.0) for number in range(5)]
+    fake.requests.clear()
+
+
+def made(fake: FakeDatadog) -> set[str]:
+    """The tests that have the planned state; all others have their old one."""
+    found = {test_id for test_id, state in fake.states.items() if state == "quarantined"}
+    assert found <= set(WANTED)
+    assert set(fake.states.values()) <= {"active", "quarantined"}
+    return found
+
+
+def patched(fake: FakeDatadog) -> list[str]:
+    """The ids of all PATCHes, in their order."""
+    return [
+        change["id"]
+        for request in fake.requests
+        if request.method == "PATCH"
+        for change in request.attributes["tests"]
+    ]
+
+
+def journal(folder: Path) -> Journal:
+    return Journal(
+        path=folder / ".flakegate/journal.jsonl",
+        run="",
+        backend="datadog",
+        repository=REPOSITORY,
+        clock=lambda: NOON,
+    )
+
+
+def done(folder: Path) -> list[str]:
+    """The tests whose change the journal knows as made, as often as it says so."""
+    everything: list[Entry] = entries(journal(folder).events(), lambda _event, _change: True)
+    return sorted(entry.change.test for entry in everything if entry.made)
+
+
+@pytest.fixture
+def order(datadog: FakeDatadog, tmp_path: Path) -> Order:
+    """`flakegate apply` in an empty folder with the policy."""
+    return order_in(tmp_path, datadog)
+
+
+def order_in(folder: Path, datadog: FakeDatadog) -> Order:
+    folder.mkdir(exist_ok=True)
+    write(folder, "flakegate.yml", POLICY)
+    env = {
+        **KEYS,
+        "PATH": os.environ["PATH"],
+        "FLAKEGATE_API_URL": datadog.url,
+        "FLAKEGATE_REPOSITORY": REPOSITORY,
+        "FLAKEGATE_TIME": "2026-11-20T12:00:00Z",
+    }
+    return Order(arguments=("apply", "-q"), folder=str(folder), env=env)
+
+
+def retried(forks: Forks, order: Order) -> Ended:
+    """The next call, undisturbed."""
+    return forks.call(replace(order, step=0, most=None))
+
+
+def check_the_next_call(forks: Forks, order: Order, datadog: FakeDatadog, at: str) -> None:
+    """After whatever happened: the rest is made, once, and the journal agrees with the server."""
+    folder = Path(order.folder)
+    before, waiting = made(datadog), journal(folder).open()
+    assert set(done(folder)) <= before, at
+    datadog.requests.clear()
+    ended = retried(forks, order)
+    assert ended.code == 0, f"{at}: {ended.out}"
+    assert ("an earlier call was interrupted" in ended.out) == bool(waiting), at
+    assert sorted(patched(datadog)) == sorted(set(WANTED) - before), at
+    assert made(datadog) == set(WANTED), at
+    assert done(folder) == WANTED, at
+    assert journal(folder).open() == [], at
+    assert journal(folder).recent(0) == len(WANTED), at
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_signal_at_any_step(
+    forks: Forks, datadog: FakeDatadog, tmp_path: Path, number: signal.Signals
+) -> None:
+    states_at_the_end = set()
+    for step in range(1, STEPS):
+        fill(datadog)
+        order = order_in(tmp_path / str(step), datadog)
+        ended = forks.call(replace(order, step=step, signal=number))
+        if ended.code == 0:
+            break
+        at = f"{number.name} at step {step}"
+        so_far = made(datadog)
+        states_at_the_end.add(len(so_far))
+        if number == signal.SIGKILL:
+            assert ended.code == -signal.SIGKILL, at
+        else:
+            assert ended.code == 130, f"{at}: {ended.out}"
+            assert journal(Path(order.folder)).open() == [], at
+        check_the_next_call(forks, order, datadog, at)
+    assert ended.code == 0
+    assert made(datadog) == set(WANTED)
+    assert step > 10
+    # Asked for an end during the last batch, a call finishes it and has done all.
+    assert states_at_the_end == ({0, 100} if number == signal.SIGTERM else {0, 100, 120})
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_signal_while_the_answer_is_awaited(
+    forks: Forks, datadog: FakeDatadog, order: Order, number: signal.Signals, *, carried_out: bool
+) -> None:
+    datadog.scripts = {"PATCH": [faults.Reply(wait=0.5, own=carried_out, status=503)]}
+    pid = forks.start(order)
+    while not patched(datadog):
+        time.sleep(0.005)
+    os.kill(pid, number)
+    ended = forks.end()
+    if number == signal.SIGKILL:
+        assert ended.code == -signal.SIGKILL
+        assert len(journal(Path(order.folder)).open()) == 100
+        datadog.scripts = {}
+    else:
+        assert ended.code == 130, ended.out
+        assert "100 of 120 state changes" in ended.out
+        assert "stopping after the request under way" in ended.out
+        assert len(made(datadog)) == 100
+    check_the_next_call(forks, order, datadog, number.name)
+
+
+def test_a_second_signal_does_not_wait(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
+    datadog.scripts = {"PATCH": [faults.NEVER]}
+    pid = forks.start(order)
+    while not patched(datadog):
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGINT)
+    time.sleep(0.1)
+    os.kill(pid, signal.SIGTERM)
+    ended = forks.end()
+    assert (ended.code, len(journal(Path(order.folder)).open())) == (130, 100)
+    check_the_next_call(forks, order, datadog, "SIGINT, SIGTERM")
+
+
+def test_a_disk_that_is_full_at_any_byte(
+    forks: Forks, datadog: FakeDatadog, tmp_path: Path
+) -> None:
+    whole = order_in(tmp_path / "whole", datadog)
+    assert forks.call(whole).code == 0
+    size = (tmp_path / "whole/.flakegate/journal.jsonl").stat().st_size
+    codes = set()
+    for most in (0, 1, 5_000, *range(size // 2, size + 1, max(1, size // 14)), size - 1):
+        fill(datadog)
+        order = order_in(tmp_path / str(most), datadog)
+        ended = forks.call(replace(order, most=most))
+        codes.add(ended.code)
+        assert ended.code == (5 if made(datadog) else 4), f"{most} bytes: {ended.out}"
+        check_the_next_call(forks, order, datadog, f"{most} of {size} bytes")
+    assert codes == {4, 5}
+
+
+def test_a_full_disk_says_what_to_do(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
+    ended = forks.call(replace(order, arguments=("apply",), most=100))
+    assert ended.code == 4
+    assert "journal.jsonl cannot be written: File too large" in ended.out
+    assert "free some space" in ended.out
+    assert patched(datadog) == []
+
+
+def test_a_journal_without_an_end(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
+    """As a repository could bring it along."""
+    folder = Path(order.folder) / ".flakegate"
+    folder.mkdir()
+    (folder / "journal.jsonl").symlink_to("/dev/zero")
+    ended = forks.call(order)
+    assert ended.code == 4
+    assert "journal.jsonl cannot be read: it is not a file" in ended.out
+    assert patched(datadog) == []
+
+
+def test_two_jobs_with_one_journal_take_turns(
+    forks: Forks, datadog: FakeDatadog, order: Order
+) -> None:
+    datadog.scripts = {"PATCH": [faults.Reply(wait=0.3, own=True)]}
+    with Forks() as others:
+        forks.start(order)
+        others.start(order)
+        ended = [forks.end(), others.end()]
+    assert [each.code for each in ended] == [0, 0]
+    assert sum("waiting for another flakegate" in each.out for each in ended) == 1
+    assert sorted(patched(datadog)) == WANTED
+    assert done(Path(order.folder)) == WANTED
+
+
+def test_two_jobs_on_two_machines_end_in_one_result(
+    forks: Forks, datadog: FakeDatadog, tmp_path: Path
+) -> None:
+    orders = [order_in(tmp_path / name, datadog) for name in "ab"]
+    datadog.scripts = {"PATCH": [faults.Reply(wait=0.3, own=True)] * 2}
+    with Forks() as others:
+        forks.start(orders[0])
+        others.start(orders[1])
+        ended = [forks.end(), others.end()]
+    assert [each.code for each in ended] == [0, 0], ended
+    assert made(datadog) == set(WANTED)
+    assert {*done(tmp_path / "a"), *done(tmp_path / "b")} == set(WANTED)
+    assert [journal(tmp_path / name).open() for name in "ab"] == [[], []]
