@@ -42,20 +42,21 @@ def command(*, policy_file: str | None, store_url: str | None, output_format: st
     with database.reading() as connection:
         found = survey(connection)
     if output_format == "json":
-        print(json_text(json.dumps(_document(path, found, call), indent=2)))
+        document = _document(path, database.version, found, call)
+        print(json_text(json.dumps(document, indent=2)))
     else:
-        _say(path, found, call)
+        _say(path, database.version, found, call)
     return ExitCode.PASSED
 
 
-def _document(path: Path, found: Survey, call: Call) -> dict[str, Any]:
+def _document(path: Path, schema: int, found: Survey, call: Call) -> dict[str, Any]:
     """Times are ISO 8601; `keep` is in seconds."""
     return {
         "version": 1,
         "store": str(path),
         "exists": path.exists(),
         "bytes": _bytes(path),
-        "schema": found.schema,
+        "schema": schema,
         "keep": call.policy.keep,
         "looked_for_old_runs": found.looked and moment(found.looked),
         "repositories": [
@@ -75,15 +76,15 @@ def _document(path: Path, found: Survey, call: Call) -> dict[str, Any]:
     }
 
 
-def _say(path: Path, found: Survey, call: Call) -> None:
+def _say(path: Path, schema: int, found: Survey, call: Call) -> None:
     place = terminal(str(path))
     if not _bytes(path):
         print(f"{place}: there is no store yet; `flakegate record` or `collect` makes it")
         return
-    print(f"{place}: {size(_bytes(path))}, schema {found.schema}")
-    looked = "never" if found.looked is None else f"last on {day(found.looked, call.now)}"
+    print(f"{place}: {size(_bytes(path))}, schema {schema}")
+    looked = "not yet" if found.looked is None else f"last on {day(found.looked, call.now)}"
     keep = f"{call.policy.keep / DAY:g} days"
-    print(f"runs are kept for {keep} (store.keep); older ones were looked for: {looked}")
+    print(f"runs are kept for {keep} (store.keep); older ones were dropped {looked}")
     if not found.holdings:
         print("nothing is recorded in it")
     for each in found.holdings[:SHOWN]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("vacuum")
 @options.policy
 @options.store
-@click.option("--dry-run", is_flag=True, help="Only say what would leave.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
 @options.output_format
 def command(
     *, policy_file: str | None, store_url: str | None, dry_run: bool, output_format: str
@@ -39,13 +39,12 @@ def command(
     url = store_location(store_url, call.env)
     path = sqlite_path(url)
     before = after = path.stat().st_size if path.exists() else 0
-    left: Counts | None = None
     if dry_run or not before:
         database = open_database(url, write=False)
-        left = rehearse(database, now=call.now, keep=call.policy.keep)
+        dropped = rehearse(database, now=call.now, keep=call.policy.keep)
     else:
         database = open_database(url, write=True, warn=warn)
-        left = vacuum(database, now=call.now, keep=call.policy.keep)
+        dropped = vacuum(database, now=call.now, keep=call.policy.keep)
         after = path.stat().st_size
     if output_format == "json":
         document = {
@@ -53,7 +52,11 @@ def command(
             "store": str(path),
             "result": "dry-run" if dry_run else "vacuumed",
             "keep": call.policy.keep,
-            "left": {"runs": left.runs, "failures": left.failures, "tests": left.tests},
+            "dropped": {
+                "runs": dropped.runs,
+                "failures": dropped.failures,
+                "tests": dropped.tests,
+            },
             "bytes_before": before,
             "bytes_after": None if dry_run else after,
         }
@@ -63,18 +66,18 @@ def command(
     if not before:
         print(f"{place}: there is no store, so nothing to drop")
         return ExitCode.PASSED
-    what = _words(left, call.policy.keep)
+    what = _words(dropped, call.policy.keep)
     if dry_run:
-        print(f"{place}: {what} would leave (--dry-run)")
+        print(f"{place}: would drop {what} (--dry-run)")
     else:
-        print(f"{place}: {what} left; {size(before)} before, {size(after)} after")
+        print(f"{place}: dropped {what}; {size(before)} before, {size(after)} after")
     return ExitCode.PASSED
 
 
-def _words(left: Counts, keep: float) -> str:
-    """What left, the runs and what hung on them."""
+def _words(dropped: Counts, keep: float) -> str:
+    """The runs, and what hung on them."""
     old = f"older than {keep / DAY:g} days"
-    if not (left.runs or left.failures or left.tests):
-        return f"nothing is {old}, so nothing"
-    failures, tests = count(left.failures, "failure"), count(left.tests, "test")
-    return f"{count(left.runs, 'run')} {old}, with {failures} and {tests},"
+    if not dropped.runs:
+        return f"nothing, as no run is {old}"
+    failures, tests = count(dropped.failures, "failure"), count(dropped.tests, "test")
+    return f"{count(dropped.runs, 'run')} {old}, with {failures} and {tests}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cli.reports import junit, write
 from tests.cli.test_store import record_flake
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Caller
 
 DB = ".flakegate/history.db"
@@ -27,7 +26,7 @@ def test_what_is_in_the_store(flakegate: Caller, folder: Path) -> None:
     size = f"{len(before) / 1000:.0f} kB"
     assert done.out == (
         f"{DB}: {size}, schema 2\n"
-        "runs are kept for 90 days (store.keep); older ones were looked for: last on 20 Nov\n"
+        "runs are kept for 90 days (store.keep); older ones were dropped last on 20 Nov\n"
         "\n"
         "github.com/acme/shop\n"
         "  runs   4, from 20 Nov to 20 Nov (0 outages, 0 of forks)\n"
@@ -58,6 +57,22 @@ def test_where_there_is_none(flakegate: Caller, folder: Path) -> None:
     document = json.loads(flakegate("store", "info", "--format", "json").out)
     assert (document["exists"], document["repositories"]) == (False, [])
     assert list(folder.iterdir()) == []
+
+
+def test_an_older_store_is_read_as_it_is(flakegate: Caller, folder: Path) -> None:
+    old = (Path(__file__).parents[1] / "cases/store/schema-1.db").read_bytes()
+    (folder / "old.db").write_bytes(old)
+    where = ("--store", "sqlite:///old.db")
+    assert "schema 1\n" in flakegate("store", "info", *where).out
+    assert json.loads(flakegate("store", "info", *where, "--format", "json").out)["schema"] == 1
+    assert "(--dry-run)" in flakegate("store", "vacuum", "--dry-run", *where).out
+    assert flakegate("store", "export", "out.gz", *where).code == 0
+    assert (folder / "old.db").read_bytes() == old
+    new = ("--store", "sqlite:///new.db")
+    assert flakegate("store", "import", "out.gz", *new).code == 0
+    listed = [json.loads(flakegate("list", "--format", "json", *each).out) for each in (where, new)]
+    assert listed[0] == listed[1]
+    assert sorted(path.name for path in folder.iterdir()) == ["new.db", "old.db", "out.gz"]
 
 
 def test_what_is_kept_is_of_the_policy(flakegate: Caller, folder: Path) -> None:

@@ -38,21 +38,21 @@ def filled(flakegate: Caller, folder: Path) -> bytes:
 def test_it_says_what_left_and_the_sizes(flakegate: Caller, folder: Path) -> None:
     before = filled(flakegate, folder)
     dry = flakegate("store", "vacuum", "--dry-run")
-    what = "2 runs older than 90 days, with 1 failure and 1 test,"
-    assert (dry.code, dry.out) == (0, f"{DB}: {what} would leave (--dry-run)\n")
+    what = "2 runs older than 90 days, with 1 failure and 1 test"
+    assert (dry.code, dry.out) == (0, f"{DB}: would drop {what} (--dry-run)\n")
     document = json.loads(flakegate("store", "vacuum", "--dry-run", "--format", "json").out)
-    assert document["left"] == {"runs": 2, "failures": 1, "tests": 1}
+    assert document["dropped"] == {"runs": 2, "failures": 1, "tests": 1}
     assert (document["result"], document["bytes_after"]) == ("dry-run", None)
     assert (folder / DB).read_bytes() == before
     done = flakegate("store", "vacuum")
     assert done.code == 0
-    assert done.out.startswith(f"{DB}: {what} left; ")
+    assert done.out.startswith(f"{DB}: dropped {what}; ")
     assert done.out.endswith("kB after\n")
     again = json.loads(flakegate("store", "vacuum", "--format", "json").out)
-    assert again["left"] == {"runs": 0, "failures": 0, "tests": 0}
+    assert again["dropped"] == {"runs": 0, "failures": 0, "tests": 0}
     assert again["bytes_before"] == again["bytes_after"] == (folder / DB).stat().st_size
     assert "quarantined" in flakegate("list").out
-    assert "nothing is older than 90 days" in flakegate("store", "vacuum").out
+    assert "dropped nothing, as no run is older than 90 days; " in flakegate("store", "vacuum").out
 
 
 def test_where_there_is_no_store(flakegate: Caller, folder: Path) -> None:

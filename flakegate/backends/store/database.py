@@ -10,6 +10,7 @@ import re
 import sqlite3
 import zlib
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, inspect, select
@@ -81,12 +82,15 @@ class Database:
         place: str,
         connect: Callable[[], sqlite3.Connection],
         prepare: Callable[[Connection], None] | None = None,
+        version: int = schema.VERSION,
     ) -> None:
         """connect: opens the file, or a database in memory, once for each transaction.
 
         prepare: makes one in memory what a store has to be; after that nothing may write to it.
+        version: of the schema that the file has.
         """
         self.place = place
+        self.version = version
         self._connect = connect
         self._prepare = prepare
         self._engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
@@ -185,7 +189,8 @@ def open_database(
         return database
     if version is None:
         return Database(place, _memory, create)
-    return Database(place, lambda: _copy(_connect(uri, write=False, patience=patience)), migrate)
+    connect = partial(_connect, uri, write=False, patience=patience)
+    return Database(place, lambda: _copy(connect()), migrate, version)
 
 
 def _upgraded(database: Database, path: Path) -> str | None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Progress
 
 OWN = ("application", "schema")  # in `meta`: what the file that is imported into says itself
-_EVERY = 5_000  # rows that are fetched, and told of, at once
+_FETCHED = 1_000  # rows at once
+_EVERY = 10_000  # rows after which progress is told
 
 
 def export(connection: Connection, progress: Progress) -> Iterator[bytes]:
@@ -26,18 +27,18 @@ def export(connection: Connection, progress: Progress) -> Iterator[bytes]:
     progress: is told how many rows are written, and of how many.
     """
     tables = tuple(schema.METADATA.tables.values())  # in the order of schema.py
-    total = sum(
-        connection.execute(select(func.count()).select_from(_)).scalar_one() for _ in tables
-    )
-    streamed = connection.execution_options(yield_per=_EVERY)
+    counts = (select(func.count()).select_from(content(each).subquery()) for each in tables)
+    total = sum(connection.execute(count).scalar_one() for count in counts)
+    streamed = connection.execution_options(yield_per=_FETCHED)
     done = 0
 
     def rows(table: sqlalchemy.Table) -> Iterator[tuple[Any, ...]]:
         nonlocal done
         for batch in streamed.execute(content(table)).partitions():
             yield from map(tuple, batch)
-            done += len(batch)
-            progress(done, total)
+            before, done = done, done + len(batch)
+            if before // _EVERY < done // _EVERY:
+                progress(done, total)
 
     yield from archive.pack(schema.VERSION, ((_head(each), rows(each)) for each in tables))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Progress
 
 _BATCH = 1_000  # rows that are written at once
-_EVERY = 5_000  # rows after which progress is told
+_EVERY = 10_000  # rows after which progress is told
 _TYPES: dict[str, Any] = {
     "INTEGER": Annotated[int, msgspec.Meta(ge=0, le=2**53)],
     "FLOAT": float,
@@ -167,5 +167,6 @@ def _copy(source: Connection, target: Connection, told: Callable[[int], None]) -
     for table in schema.METADATA.sorted_tables:
         for batch in streamed.execute(content(table)).mappings().partitions():
             target.execute(table.insert(), [dict(row) for row in batch])
-            done += len(batch)
-            told(done)
+            before, done = done, done + len(batch)
+            if before // _EVERY < done // _EVERY:
+                told(done)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from flakegate.backends.store import retention
-from flakegate.backends.store.schema import VERSION, flaky, repositories, runs, state_log, tests
+from flakegate.backends.store.schema import flaky, repositories, runs, state_log, tests
 from flakegate.model import State
 from flakegate.wording import count
 
@@ -41,13 +41,12 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """holdings: the repository with the newest run first. schema: its version.
+    """holdings: the repository with the newest run first.
 
     looked: when old runs were last looked for, in seconds since the epoch; None if never.
     """
 
     holdings: tuple[Holding, ...]
-    schema: int
     looked: float | None
 
     def totals(self) -> dict[str, int]:
@@ -101,7 +100,7 @@ def survey(connection: Connection) -> Survey:
         )
         found.append(holding)
     found.sort(key=lambda each: (each.newest is None, -(each.newest or 0), each.repository))
-    return Survey(holdings=tuple(found), schema=VERSION, looked=retention.last_look(connection))
+    return Survey(holdings=tuple(found), looked=retention.last_look(connection))
 
 
 def _by_repository(connection: Connection, of: Column[int] | None) -> dict[int, int]:

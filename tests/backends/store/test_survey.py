@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flakegate.backends.store.schema import VERSION
 from flakegate.backends.store.survey import Survey, survey
 from flakegate.model import State
 from tests.backends.store.build import DAY, NOW, from_fork, move, on_branch, open_store, run
@@ -20,7 +19,7 @@ def seen(folder: Path) -> Survey:
 
 
 def test_an_absent_store_holds_nothing(tmp_path: Path) -> None:
-    assert seen(tmp_path) == Survey(holdings=(), schema=VERSION, looked=None)
+    assert seen(tmp_path) == Survey(holdings=(), looked=None)
     assert list(tmp_path.iterdir()) == []
 
 
