@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flakegate.model import DATADOG, State
+from flakegate.model import DATADOG
 from flakegate.policy.decide import exempted
 from flakegate.policy.limits import OUT_OF_GATE
 from flakegate.policy.ranges import Ranges, meet, ranges
@@ -15,7 +15,7 @@ from flakegate.policy.review import bounds, is_expired, undo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flakegate.model import FlakyTest
+    from flakegate.model import FlakyTest, State
     from flakegate.policy.ranges import Range
     from flakegate.policy.rules import OwnRule, Policy, Rule
 
@@ -170,8 +170,8 @@ def _also(policy: Policy, own: OwnRule, tests: Sequence[FlakyTest], now: float) 
         said = f"rule `{same[0].id}` does only when `{same[0].when}`"
     else:
         said = "no rule of the policy does"
-    if own.to is State.DISABLED and not any(own.to in rule.from_states for rule in policy.rules):
-        said += "; nor does one take a test from disabled again"
+    if not any(own.to in rule.from_states for rule in policy.rules):
+        said += f"; nor does one take a test from {own.to} again"
     concerned = (
         test
         for test in tests
@@ -185,7 +185,7 @@ def _also(policy: Policy, own: OwnRule, tests: Sequence[FlakyTest], now: float) 
         remedy=_or(own, "write that condition into the policy"),
         rule=same[0].id if same else None,
         own_rule=own.id,
-        tests=() if covering else tuple(concerned),
+        tests=tuple(concerned),
     )
 
 

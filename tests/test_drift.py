@@ -143,10 +143,14 @@ def test_what_datadog_takes_out_of_the_gate_as_well(
         assert also[0].message.startswith(f"Datadog's `{against.id}` moves a test to {against.to}")
 
 
-def test_a_way_out_of_disabled_is_seen() -> None:
+def test_a_way_back_is_seen() -> None:
     soften = rule("failure_rate < 5%", QUARANTINED, DISABLED, id_="soften")
     (also,) = fights(Policy(rules=(soften,)), [LATER], now=NOW)[-1:]
     assert "nor does one" not in also.message
+    (also,) = fights(Policy(rules=(release("failure_rate < 5%"),)), [RATE], now=NOW)
+    assert "nor does one" not in also.message
+    (also,) = fights(Policy(rules=(soften,)), [RATE], now=NOW)
+    assert also.message.endswith("; nor does one take a test from quarantined again")
 
 
 def test_exemptions_are_unknown_there() -> None:
