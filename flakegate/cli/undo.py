@@ -59,7 +59,7 @@ def command(
     since stays as it is. This is a person's change: the rules leave these tests alone for as long
     as `respect_manual` says, and no limit counts them. An undo can be undone.
     """
-    call = begin(policy_file, where)
+    call = begin(policy_file, where, verbose=output.verbose)
     context = call.context()
     write = write and not dry_run
     permission = may_apply("always", context, override=True)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import ssl
-import time
 from collections import deque
 from contextlib import contextmanager
-from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from flakegate.errors import NothingChangedError
+from flakegate.transport.adapter import Adapter
 from flakegate.transport.address import reads_environment
 from flakegate.transport.trouble import PROXY_TIP
 from flakegate.version import VERSION
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Mapping
 
-    from typing_extensions import Buffer
-    from urllib3 import PoolManager
 
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
@@ -79,8 +71,8 @@ class Connections:
         # Nothing that an earlier answer left behind is sent along.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.trust_env = reads_environment(self._base_url)
-        session.mount("https://", _Adapter())
-        session.mount("http://", _Adapter())
+        session.mount("https://", Adapter())
+        session.mount("http://", Adapter())
         settings = session.merge_environment_settings(self._base_url, {}, None, None, None)
         if isinstance(settings["verify"], str):
             _check_certificates(settings["verify"])
@@ -114,81 +106,3 @@ def _check_proxy(proxy: str) -> None:
             "the proxy that HTTPS_PROXY (or ALL_PROXY) names is not the address of one",
             tip=PROXY_TIP,
         )
-
-
-class _Head(io.RawIOBase):
-    """The bytes of a socket. While the head of an answer is read, one timeout is for all of it.
-
-    http.client waits that long for each single byte of it anew, so a slow drip would never end.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._file = sock.makefile("rb", buffering=0)
-        self._timeout = sock.gettimeout()
-        self._deadline = None if self._timeout is None else time.monotonic() + self._timeout
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int | None:
-        if self._deadline is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._sock.settimeout(left)
-        return self._file.readinto(buffer)
-
-    def is_over(self) -> None:
-        """What follows is the body, which has a deadline of its own."""
-        if self._deadline is not None:
-            self._deadline = None
-            self._sock.settimeout(self._timeout)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Response(HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp.close()
-        self._head = _Head(sock)
-        self.fp = io.BufferedReader(self._head)
-
-    def begin(self) -> None:
-        super().begin()
-        self._head.is_over()
-
-
-class _HTTPConnection(HTTPConnection):
-    response_class = _Response
-
-
-class _HTTPSConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-
-
-class _Adapter(HTTPAdapter):
-    """The adapter of `requests` with connections that read as above."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        _read_hastily(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return _read_hastily(super().proxy_manager_for(*args, **kwargs))
-
-
-def _read_hastily(manager: PoolManager) -> PoolManager:
-    manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
-    return manager
