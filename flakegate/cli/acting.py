@@ -39,7 +39,7 @@ def read_tests(call: Call, context: CIContext, backend: Backend, wanted: Wanted)
         tests = backend.search(wanted, tell)
         asked = [test for test in _about_to_move(call, tests) if test.cause is None]
         causes = causes_of(call, context, backend, asked) if asked else {}
-    return [replace(test, cause=causes.get(test.id, test.cause)) for test in tests]
+    return [replace(test, cause=causes[test.id]) if test.id in causes else test for test in tests]
 
 
 def causes_of(

@@ -79,6 +79,7 @@ def _pages(transport: Transport, walk: Walk) -> Iterator[wire.Page]:
     request = f"POST {transport.base_url}{wire.PATH}"
     sort = wire.BY_NAME if walk.least is None else wire.WORST_FIRST
     descent = None if walk.least is None else Descent(least=walk.least)
+    memo: wire.Memo = {}
     cursor: str | None = None
     seen: set[str] = set()
     empty = 0
@@ -87,7 +88,7 @@ def _pages(transport: Transport, walk: Walk) -> Iterator[wire.Page]:
             walk.query, sort=sort, limit=PAGE_SIZE, cursor=cursor, history=walk.history
         )
         answer = transport.send("POST", wire.PATH, body, tips=TIPS)
-        page = wire.decode_page(answer, request, history=walk.history)
+        page = wire.decode_page(answer, request, history=walk.history, memo=memo)
         yield page
         cursor = page.next_cursor
         empty = 0 if page.size else empty + 1

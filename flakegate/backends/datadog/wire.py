@@ -7,7 +7,7 @@ that cannot be read is left out and named, because nothing may be decided on a m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.
 _MILLISECONDS_FROM = 1e11
 
+Memo = dict[Any, Any]  # from each value to the first that was equal to it
+_Kept = TypeVar("_Kept")
 _Texts = list[str | None] | str | None
 
 
@@ -163,12 +165,16 @@ def encode_update(changes: Sequence[Transition]) -> bytes:
     )
 
 
-def decode_page(body: bytes, request: str, *, history: bool = False) -> Page:
+def decode_page(
+    body: bytes, request: str, *, history: bool = False, memo: Memo | None = None
+) -> Page:
     """A page of a search. request: names it in the BackendError for an answer that is not one.
 
     history: it was asked for, so that the tests carry `cause` and `state_since` where these are
-    known. An active test without history is as it was found.
+    known. An active test without history is as it was found. memo: of the pages before this one, so
+    that a text that comes again, as most do, is no second object.
     """
+    memo = {} if memo is None else memo
     try:
         answer = _ANSWER.decode(body)
         raw = answer.data or []
@@ -182,7 +188,7 @@ def decode_page(body: bytes, request: str, *, history: bool = False) -> Page:
         if state is None:
             left_out.append(f"its flaky_state is {test.attributes.flaky_state!r}")
         else:
-            tests.append(_flaky_test(test.id, state, test.attributes, history=history))
+            tests.append(_flaky_test(test.id, state, test.attributes, history=history, memo=memo))
     pagination = meta.pagination if meta else None
     return Page(
         tests=tuple(tests),
@@ -257,7 +263,15 @@ def _state(text: str | None) -> State | None:
         return None
 
 
-def _flaky_test(test_id: str, state: State, seen: _Attributes, *, history: bool) -> FlakyTest:
+def _once(memo: Memo, value: _Kept) -> _Kept:
+    """The first of all equal values."""
+    kept: _Kept = memo.setdefault(value, value)
+    return kept
+
+
+def _flaky_test(
+    test_id: str, state: State, seen: _Attributes, *, history: bool, memo: Memo
+) -> FlakyTest:
     pipelines = seen.pipeline_stats or _PipelineStats()
     stats = seen.test_stats or _TestStats()
     run = seen.test_run_metadata or _RunMetadata()
@@ -265,29 +279,29 @@ def _flaky_test(test_id: str, state: State, seen: _Attributes, *, history: bool)
     cause, since = _cause(state, seen) if history else (None, None)
     return FlakyTest(
         id=test_id,
-        module=seen.module or "",
-        suite=seen.suite or "",
+        module=_once(memo, seen.module or ""),
+        suite=_once(memo, seen.suite or ""),
         name=seen.name or "",
         state=state,
-        category=seen.flaky_category or None,
-        source_file=run.source_file or None,
-        error_message=run.error_message or None,
-        first_flaked_branch=seen.first_flaked_branch or None,
-        last_flaked_branch=seen.last_flaked_branch or None,
+        category=_once(memo, seen.flaky_category or None),
+        source_file=_once(memo, run.source_file or None),
+        error_message=_once(memo, run.error_message or None),
+        first_flaked_branch=_once(memo, seen.first_flaked_branch or None),
+        last_flaked_branch=_once(memo, seen.last_flaked_branch or None),
         first_flaked_at=_time(seen.first_flaked_ts),
         last_flaked_at=_time(seen.last_flaked_ts),
         state_since=since,
         cause=cause,
         # A test without owners is known to have none, or an exemption by owner would exempt it.
-        codeowners=_texts(seen.codeowners) or (),
-        envs=_texts(seen.envs),
-        services=_texts(seen.services),
+        codeowners=_once(memo, _texts(seen.codeowners) or ()),
+        envs=_once(memo, _texts(seen.envs)),
+        services=_once(memo, _texts(seen.services)),
         failure_rate=stats.failure_rate_pct,
         failed_pipelines=None if failed is None else int(failed),
         lost_time=_seconds(pipelines.total_lost_time_ms),
         duration=_seconds(run.duration_ms),
         impact_score=seen.impact_score,
-        impact_level=seen.impact_level or None,
+        impact_level=_once(memo, seen.impact_level or None),
     )
 
 
