@@ -121,6 +121,13 @@ def test_a_line_altered_left_out_or_moved_is_refused() -> None:
     assert "belongs to no table" in refusal(gzip.compress(b"".join(whole)))
 
 
+def test_one_value_altered_below_the_compression_is_refused() -> None:
+    whole = gzip.decompress(packed())
+    assert b"[1.5]" in whole
+    assert "was altered" in refusal(gzip.compress(whole.replace(b"[1.5]", b"[2.5]")))
+    assert "was altered" in refusal(gzip.compress(whole.replace(b'"schema":2', b'"schema":1')))
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
