@@ -39,20 +39,20 @@ def base_folder(path: str) -> str | None:
     return "/".join(part for part in path.strip().split("/") if part not in ("", "."))
 
 
-def refusal(case: Case) -> str | None:
+def refusal(case: Case, writer: str | None = None) -> str | None:
     """Why a case cannot be told from others by its names, in words; None if it can.
 
     A failure of a collection or of a hook is no test's: excusing it would excuse every test that
-    did not run because of it.
+    did not run because of it. writer: what is proven to have written the report, see Report.
     """
     if not case.name:
         return "it has no name"
     if not (case.classname or case.suite):
         return "neither it nor its suite has a name to tell it from others"
-    return _not_a_test(case, case.name) if case.outcome.failing else None
+    return _not_a_test(case, case.name, writer) if case.outcome.failing else None
 
 
-def _not_a_test(case: Case, name: str) -> str | None:
+def _not_a_test(case: Case, name: str, writer: str | None) -> str | None:
     if case.classname == "" and (case.message or "").startswith("collection failure"):
         return "the collection of tests failed, and no test has that name"
     if "Test suite failed to run" in (name, case.classname):
@@ -61,7 +61,9 @@ def _not_a_test(case: Case, name: str) -> str | None:
         return "a hook failed, not one test"
     if name in _WHOLE_CLASS:
         return "what surrounds a whole class or package of tests failed, not one test"
-    if name in (case.classname, case.file) and ("/" in name or "." in name) and " " not in name:
+    # In pytest that is a doctest: where a file fails as a whole, it leaves the classname empty.
+    whole = name in (case.classname, case.file) and ("/" in name or "." in name)
+    if whole and " " not in name and writer != "pytest":
         return "the case is named as its file or class, which failed as a whole"
     return None
 

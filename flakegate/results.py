@@ -88,7 +88,7 @@ def _one_report(report: Report) -> list[Result]:
             case=case,
             outcome=case.outcome,
             earlier=case.earlier,
-            ambiguous=refusal(case),
+            ambiguous=refusal(case, report.writer),
         )
         if (first := tests.setdefault(result.identity, result)) is not result:
             repeated.setdefault(result.identity, [first]).append(result)

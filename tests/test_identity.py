@@ -88,6 +88,13 @@ def test_what_is_no_single_test_is_refused_when_it_fails(changes: dict[str, str]
     assert refusal(with_(**changes, outcome=Outcome.PASSED)) is None
 
 
+def test_a_doctest_of_pytest_may_be_named_as_its_module() -> None:
+    doctest = with_(classname="src.docmod", name="src.docmod", file="src/docmod.py")
+    assert refusal(doctest)
+    assert refusal(doctest, "gradle")
+    assert refusal(doctest, "pytest") is None
+
+
 @pytest.mark.parametrize(
     "changes",
     [

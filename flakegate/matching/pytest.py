@@ -85,15 +85,7 @@ def _whole_id(name: str, base: str) -> Reading:
     if "/" not in path:
         return Reading(refusal=f"its file cannot be told from its folder; {_REMEDY}")
     pattern = "[./]".join(re.escape(part) for part in re.split("[./]", path))
-    names = [*_names(rest)]
-    return Reading(candidates=(_from_id(path, names, base, pattern, None),))
-
-
-def _names(rest: str) -> list[str]:
-    """Classes and test of the part of a node id behind its file; `::` in parameters is theirs."""
-    path, bracket, parameters = rest.partition("[")
-    *classes, last = path.split("::")
-    return [*classes, last + bracket + parameters]
+    return Reading(candidates=(_from_id(path, [rest], base, pattern, None),))
 
 
 def _candidate(file: list[str], names: list[str], base: str, doubt: str | None = None) -> Candidate:

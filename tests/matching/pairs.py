@@ -64,11 +64,13 @@ class Run:
 class Score:
     """Of the failing cases of a run: found exactly, refused, not found, taken for another.
 
-    cases: those that have a test. lone: false matches with one other test alone. unsafe: matches
-    of a test whose names several tests of the run have.
+    cases: those that have a test. shared: whose names several tests of the run have, so that only
+    a refusal is right. lone: false matches with one other test alone. unsafe: matches of what is
+    shared.
     """
 
     cases: int
+    shared: int
     exact: int
     refused: int
     missed: int
@@ -92,6 +94,7 @@ def score(run: Run, others: Iterable[FlakyTest]) -> Score:
         found = matches.known.get(result)
         own = found is not None and found == pair.test
         counts["cases"] += pair.test is not None
+        counts["shared"] += pair.shared > 1
         counts["exact"] += own
         counts["wrong"] += found is not None and not own
         counts["unsafe"] += own and pair.shared > 1
