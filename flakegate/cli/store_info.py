@@ -82,9 +82,9 @@ def _say(path: Path, schema: int, found: Survey, call: Call) -> None:
         print(f"{place}: there is no store yet; `flakegate record` or `collect` makes it")
         return
     print(f"{place}: {size(_bytes(path))}, schema {schema}")
-    looked = "not yet" if found.looked is None else f"last on {day(found.looked, call.now)}"
+    looked = "not yet" if found.looked is None else f"on {day(found.looked, call.now)}"
     keep = f"{call.policy.keep / DAY:g} days"
-    print(f"runs are kept for {keep} (store.keep); older ones were dropped {looked}")
+    print(f"runs are kept for {keep} (store.keep); older ones were last looked for: {looked}")
     if not found.holdings:
         print("nothing is recorded in it")
     for each in found.holdings[:SHOWN]:

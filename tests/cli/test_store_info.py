@@ -26,7 +26,7 @@ def test_what_is_in_the_store(flakegate: Caller, folder: Path) -> None:
     size = f"{len(before) / 1000:.0f} kB"
     assert done.out == (
         f"{DB}: {size}, schema 2\n"
-        "runs are kept for 90 days (store.keep); older ones were dropped last on 20 Nov\n"
+        "runs are kept for 90 days (store.keep); older ones were last looked for: on 20 Nov\n"
         "\n"
         "github.com/acme/shop\n"
         "  runs   4, from 20 Nov to 20 Nov (0 outages, 0 of forks)\n"
