@@ -19,8 +19,11 @@ VERSION = 1
 Word = Literal["done", "failed", "unknown", "already", "overtaken"]
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One intended change. rule: None for a person's own, whose name is `actor`."""
+class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One intended change. rule: None for a person's own, whose name is `actor`.
+
+    until: when that is over; None if it has no end.
+    """
 
     test: str
     fqn: str
@@ -29,6 +32,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None
     reason: str
     actor: str | None
+    until: datetime | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -96,9 +96,10 @@ class Explanation:
     @property
     def nearest(self) -> Nearest | None:
         """The rule that lacks least; None where one matches, or where none is for this state."""
-        if self.considered is None or self.considered.match is not None:
+        considered = self.considered
+        if considered is None or considered.match is not None or considered.back is not None:
             return None
-        return nearest(self.considered)
+        return nearest(considered)
 
 
 def fate(plan: Plan, considered: Considered) -> Fate:

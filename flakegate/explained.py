@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 BROKEN = "broken"
+OVER = "the date that is over"
 _OUTCOMES = {True: "true", False: "false", None: "unknown"}
 _LABEL = 11  # columns of the labels at the left
 _MOST = 5  # exemptions that do not act; what they say is of no more interest
@@ -88,6 +89,7 @@ def _state(test: FlakyTest, now: float) -> str:
     words = f"{test.state} since {began}" if began else str(test.state)
     by = f"rule {known.rule}" if known and known.rule else known and known.actor
     words += f" by {by}" if by else ""
+    words += f", until {known.last_day}" if known and known.until is not None else ""
     return f"{words}: {known.reason}" if known and known.reason else words
 
 
@@ -108,7 +110,8 @@ def _fate(fate: Fate, considered: Considered | None) -> str:
         return fate.detail
     state = considered.test.state
     if fate.code == "move":
-        return f"moves it to {fate.to} by rule {fate.rule}: {fate.detail}"
+        by = f" by rule {fate.rule}" if fate.rule else ""
+        return f"moves it to {fate.to}{by}: {fate.detail}"
     if fate.code == "held":
         return f"leaves it {state}: a limit holds rule {fate.rule} back ({fate.detail})"
     by = f", though rule {fate.rule} matches" if fate.rule else ""
@@ -165,7 +168,7 @@ def _head(asked: AskedRule, considered: Considered) -> str:
     elif asked.first:
         said = "true, so it decides"
     elif asked.outcome:
-        said = f"true, but {considered.match.id if considered.match else 'another'} comes first"
+        said = f"true, but {considered.match.id if considered.match else OVER} comes first"
     else:
         said = _OUTCOMES[asked.outcome]
         if asked.rule.when.evidence.min_runs > (considered.test.runs or 0):
@@ -287,6 +290,7 @@ def _state_document(test: FlakyTest | None) -> dict[str, Any] | None:
         "rule": known.rule if known else None,
         "actor": known.actor if known else None,
         "reason": known.reason if known else None,
+        "until": known.last_day if known else None,
     }
 
 

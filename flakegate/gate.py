@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flakegate.errors import ExitCode
 from flakegate.junit import Case, Outcome, Problem, Report
-from flakegate.model import FlakyTest, Identity, State
+from flakegate.model import FlakyTest, Identity, State, StateCause
 from flakegate.results import UNTOLD
 
 if TYPE_CHECKING:
@@ -316,15 +316,26 @@ def excuse(
         return BLOCKED, "exempt", f"exempt by the policy: {exemption}"
     if state not in settings.excuse:
         return BLOCKED, state.value, _not_excusing(state)
+    if test.cause is not None and test.cause.is_over(now):
+        return BLOCKED, "expired", _over(test.state, test.cause)
+    if unfit := _unfit(state, since, settings, now):
+        return BLOCKED, *unfit
+    return EXCUSED, state.value, _cause(test, now)
+
+
+def _unfit(
+    state: State, since: float | None, settings: GateSettings, now: float
+) -> tuple[str, str] | None:
+    """Reason code and words where a state is too old or too young to excuse."""
     age = None if since is None else now - since
     held = f"{state} {_since(since, now)}"
     if settings.max_age is not None and (age is None or age > settings.max_age):
         limit = _duration(settings.max_age)
-        return BLOCKED, "expired", f"{held}: longer than gate.max_age, {limit}"
+        return "expired", f"{held}: longer than gate.max_age, {limit}"
     if settings.min_state_age > 0 and (age is None or age < settings.min_state_age):
         limit = _duration(settings.min_state_age)
-        return BLOCKED, "too-young", f"{held}: less than gate.min_state_age, {limit}"
-    return EXCUSED, state.value, _cause(test, now)
+        return "too-young", f"{held}: less than gate.min_state_age, {limit}"
+    return None
 
 
 def _not_excusing(state: State) -> str:
@@ -335,8 +346,17 @@ def _not_excusing(state: State) -> str:
     return f"its state is {state}, which gate.excuse does not name"
 
 
+def _over(state: State, cause: StateCause) -> str:
+    """`quarantined by dana until 2026-12-24, which is over; …`."""
+    by = f" by {cause.actor}" if cause.actor else ""
+    return (
+        f"{state}{by} until {cause.last_day}, which is over; `flakegate set` with a new --until "
+        "renews it, else the next `flakegate apply` ends it"
+    )
+
+
 def _cause(test: FlakyTest, now: float) -> str:
-    """`quarantined by rule noisy since 3 Nov`, `quarantined by dana: being rewritten`."""
+    """`quarantined by rule noisy since 3 Nov`, `disabled by dana since 3 Nov, until 24 Dec: …`."""
     since = "" if test.state_since is None else f" {_since(test.state_since, now)}"
     cause = test.cause
     if cause is None:
@@ -344,15 +364,20 @@ def _cause(test: FlakyTest, now: float) -> str:
     if cause.rule is not None:
         return f"{test.state} by rule {cause.rule}{since}"
     by = f" by {cause.actor}" if cause.actor else ""
-    return f"{test.state}{by}{since}{f': {cause.reason}' if cause.reason else ''}"
+    until = "" if cause.until is None else f", until {_day(cause.until - 1, now)}"
+    return f"{test.state}{by}{since}{until}{f': {cause.reason}' if cause.reason else ''}"
 
 
 def _since(at: float | None, now: float) -> str:
     if at is None:
         return "since nobody knows when"
+    return f"since {_day(at, now)}"
+
+
+def _day(at: float, now: float) -> str:
     then, today = (datetime.fromtimestamp(one, timezone.utc) for one in (at, now))
     year = "" if then.year == today.year else f" {then.year}"
-    return f"since {then.day} {then:%b}{year}"
+    return f"{then.day} {then:%b}{year}"
 
 
 def _duration(seconds: float) -> str:

@@ -76,6 +76,7 @@ class Journal:
                 rule=change.rule,
                 reason=change.reason,
                 actor=change.actor,
+                until=_moment(change.until),
             )
             for change in changes
         )
@@ -124,15 +125,26 @@ class Journal:
         return [
             Made(
                 test_id=entry.change.test,
+                from_state=entry.change.from_state,
                 to_state=entry.change.to_state,
                 at=entry.at,
                 rule=entry.change.rule,
                 actor=entry.change.actor,
                 reason=entry.change.reason,
+                until=entry.change.until.timestamp() if entry.change.until else None,
             )
             for entry in entries(self._here(), lambda _, change: change.test in wanted)
             if entry.made is not False
         ]
+
+    def dated(self) -> frozenset[str]:
+        """The tests (ids) of which a person ever chose the state for a time."""
+        return frozenset(
+            change.test
+            for event in self._here()
+            for change in event.changes
+            if change.until is not None
+        )
 
     def open(self) -> list[Entry]:
         """The changes of which nobody knows yet what came of them.
@@ -230,6 +242,10 @@ class Journal:
             _append_line(self.path, msgspec.json.encode(event))
         except OSError as error:
             raise _unwritable(self.path, error) from None
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, timezone.utc)
 
 
 def _word(result: UpdateResult) -> Word:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from enum import Enum
 
-# Actors of a StateCause that are nobody: the store's own detection, and Datadog's own policies.
+# Actors of a StateCause that are nobody: the store's own detection, Datadog's own policies, and the
+# end of what a person chose for a time.
 DETECTION = "detection"
 DATADOG = "datadog"
+EXPIRY = "expiry"
 
 MOST_COMMITS = 3  # of the default branch that failed a test: after so many it is broken
 
@@ -22,6 +25,13 @@ class State(str, Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+def last_day(until: float | None) -> str | None:
+    """The last day before that moment (seconds since the epoch), in UTC: `2026-12-24`."""
+    if until is None:
+        return None
+    return datetime.fromtimestamp(until - 1, tz=timezone.utc).date().isoformat()
 
 
 def fully_qualified(*parts: str) -> str:
@@ -55,8 +65,10 @@ class StateCause:
     """Why a flaky test has its state: who or what moved it there, when, and their reason.
 
     at: seconds since the epoch. rule: the policy rule's id, None if no rule did it.
-    actor: who did it where no rule did: a person's name, DETECTION or DATADOG; None if unknown.
-    first: it made the test flaky, so that no state of it was changed yet.
+    actor: who did it where no rule did: a person's name, DETECTION, DATADOG or EXPIRY; None if
+    unknown. first: it made the test flaky, so that no state of it was changed yet.
+    until: when what a person chose is over, in seconds since the epoch; None if that has no end.
+    before: the state that the test had before what was chosen for a time; None if not known.
     """
 
     at: float
@@ -64,11 +76,22 @@ class StateCause:
     actor: str | None = None
     reason: str | None = None
     first: bool = False
+    until: float | None = None
+    before: State | None = None
 
     @property
     def by_person(self) -> bool:
         """Whether it is a person's own change."""
-        return self.rule is None and self.actor not in (None, DETECTION, DATADOG)
+        return self.rule is None and self.actor not in (None, DETECTION, DATADOG, EXPIRY)
+
+    def is_over(self, now: float) -> bool:
+        """Whether it was for a time that has passed."""
+        return self.until is not None and now >= self.until
+
+    @property
+    def last_day(self) -> str | None:
+        """The last day that it holds for, as it was given: `2026-12-24`. UTC."""
+        return last_day(self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +162,9 @@ class FlakyTest:
 class Transition:
     """One state change: decided by a rule (or a person), then carried out by a backend.
 
-    rule: the policy rule's id; None for a person's own change (`set`), whose name is `actor`.
-    reason: the rule's evidence in words and numbers, or the person's reason.
+    rule: the policy rule's id; None for a person's own change (`set`), whose name is `actor`, and
+    where such a change is over (EXPIRY). reason: the rule's evidence in words and numbers, or the
+    person's reason. until: when it is over, in seconds since the epoch; None if it has no end.
     """
 
     test_id: str
@@ -150,6 +174,12 @@ class Transition:
     rule: str | None
     reason: str
     actor: str | None = None
+    until: float | None = None
+
+    @property
+    def last_day(self) -> str | None:
+        """The last day that it holds for; None if it has no end."""
+        return last_day(self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,6 +80,12 @@ class Summary:
         return tuple(failure for failure in failures if failure.decision != "blocked")
 
     @property
+    def has_ends(self) -> bool:
+        """Whether an excuse ends on some day: by the policy, or as a person set it."""
+        causes = [failure.test.cause for failure in self.excused if failure.test]
+        return self.max_age is not None or any(each and each.until for each in causes)
+
+    @property
     def trouble(self) -> tuple[tuple[Transition, str], ...]:
         """Changes that were tried and not certainly made, each with what happened."""
         if self.applied is None:

@@ -34,7 +34,10 @@ _ABOUT_FAILURES = {
     "fixed": "Look again at what was marked as fixed: it fails again.",
     "quarantined": "Fix it: the policy's `gate.excuse` does not name its state.",
     "disabled": "Fix it: the policy's `gate.excuse` does not name its state.",
-    "expired": "Fix or disable what has been quarantined for too long.",
+    "expired": (
+        "Fix or disable what has been quarantined for too long; where somebody's date is over,"
+        " `flakegate set` takes a new one."
+    ),
     "too-young": "Run the job again: its quarantine is too new to excuse a failure.",
 }
 _ABOUT_SHARED_NAMES = (
@@ -247,9 +250,10 @@ def excuse(test: FlakyTest | None, max_age: float | None, now: float) -> str:
 def until(test: FlakyTest | None, max_age: float | None, now: float) -> str:
     """The last day on which its state excuses a failure; "" where there is none, or not known."""
     age = state_age(test, now)
-    if age is None or max_age is None or now - age + max_age > _LAST_DAY:
-        return ""
-    return day(now - age + max_age, now)
+    ends = [] if age is None or max_age is None else [now - age + max_age]
+    if test and test.cause and test.cause.until is not None:
+        ends.append(test.cause.until - 1)
+    return day(min(ends), now) if ends and min(ends) <= _LAST_DAY else ""
 
 
 def sentence(text: str) -> str:

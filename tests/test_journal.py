@@ -331,3 +331,16 @@ def test_a_lock_that_cannot_be(tmp_path: Path) -> None:
         journal_at(tmp_path / "file" / "journal.jsonl").alone(),
     ):
         pass
+
+
+def test_the_end_of_what_a_person_chose_is_kept(path: Path) -> None:
+    journal = journal_at(path)
+    dated = replace(move("a"), rule=None, actor="dana", until=NOW + DAY)
+    journal.intent([dated, move("b")])
+    assert b'"until":"2026-11-21T12:00:00Z"' in path.read_bytes()
+    assert path.read_bytes().count(b"until") == 1, "older flakegates read the rest as they did"
+    assert {each.test_id: each.until for each in journal.made(["a", "b"])} == {
+        "a": NOW + DAY,
+        "b": None,
+    }
+    assert journal.dated() == {"a"}

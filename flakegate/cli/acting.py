@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakegate.apply import Applied, apply
-from flakegate.attribution import attributed
+from flakegate.cli.causes import with_causes
 from flakegate.cli.signals import stoppable
 from flakegate.errors import BackendError, ExitCode
 from flakegate.policy.decide import decide, matched
@@ -16,11 +14,10 @@ from flakegate.policy.needs import needs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flakegate.attribution import Made
     from flakegate.backends.base import Backend
     from flakegate.ci import CIContext
     from flakegate.cli.call import Call
-    from flakegate.model import FlakyTest, StateCause, Transition
+    from flakegate.model import FlakyTest, Transition
     from flakegate.policy.needs import Wanted
     from flakegate.policy.plan import Plan
 
@@ -31,29 +28,15 @@ PEOPLE = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME", "USERNAME")
 def read_tests(call: Call, context: CIContext, backend: Backend, wanted: Wanted) -> list[FlakyTest]:
     """The flaky tests that are wanted. Raises BackendError.
 
-    Those that a rule is about to move carry the cause of their state, as far as anybody knows it.
+    Those that a rule is about to move, and those that somebody set for a time, carry the cause of
+    their state, as far as anybody knows it.
     """
     from flakegate.cli.progress import progress
 
     with progress("reading flaky tests") as tell:
         tests = backend.search(wanted, tell)
-        asked = [test for test in _about_to_move(call, tests) if test.cause is None]
-        causes = causes_of(call, context, backend, asked) if asked else {}
-    return [replace(test, cause=causes[test.id]) if test.id in causes else test for test in tests]
-
-
-def causes_of(
-    call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest]
-) -> dict[str, StateCause | None]:
-    """By id why each test has its state, as far as backend and journal know. Raises BackendError.
-
-    Only for tests that `search` gave no cause of.
-    """
-    told = backend.last_changes(tests)
-    ours: dict[str, list[Made]] = defaultdict(list)
-    for made in call.journal(backend, context).made([test.id for test in tests]):
-        ours[made.test_id].append(made)
-    return {test.id: attributed(told.get(test.id), test.state, ours[test.id]) for test in tests}
+        moving = frozenset(test.id for test in _about_to_move(call, tests))
+        return with_causes(call, context, backend, tests, moving)
 
 
 def _about_to_move(call: Call, tests: Sequence[FlakyTest]) -> Sequence[FlakyTest]:
@@ -71,9 +54,11 @@ def make_plan(
     """
     since = call.now - DAY
     logged = backend.recent_changes(since)
-    recent = call.journal(backend, context).recent(since) if logged is None else logged
+    journal = call.journal(backend, context)
+    recent = journal.recent(since) if logged is None else logged
     if tests is None:
-        tests = read_tests(call, context, backend, needs(call.policy))
+        dated = journal.dated() if logged is None else ()
+        tests = read_tests(call, context, backend, needs(call.policy, dated))
     return decide(
         call.policy,
         tests,

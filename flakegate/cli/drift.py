@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flakegate.cli import options
-from flakegate.cli.acting import causes_of
 from flakegate.cli.call import Where, begin, need_policy, opened
+from flakegate.cli.causes import causes_of
 from flakegate.cli.say import warn
 from flakegate.drift import ITSELF, NOBODY, PEOPLE, RULES, Finding, fights, movers, unexplained
 from flakegate.errors import ExitCode, UsageError

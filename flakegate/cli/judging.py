@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flakegate.cli.call import opened
+from flakegate.cli.causes import with_causes
 from flakegate.errors import BackendError
 from flakegate.gate import CommandEnd, Verdict, judge
 from flakegate.reports import read
@@ -124,7 +125,7 @@ def _look_up(
         with opened(call, run_of(context, results), write=False, warn=warn) as backend:
             words = f"{backend.kind} {backend.place}"
             if not backend.by_identity:
-                return _matched(call, backend, reports, results)
+                return _matched(call, context, backend, reports, results)
             failing = [each for each in results if each.outcome.failing and not each.ambiguous]
             tests = backend.find([each.identity for each in failing])
             known = {each: tests[each.identity] for each in failing if each.identity in tests}
@@ -137,7 +138,11 @@ def _look_up(
 
 
 def _matched(
-    call: Call, backend: Backend, reports: Sequence[Report], results: tuple[Result, ...]
+    call: Call,
+    context: CIContext,
+    backend: Backend,
+    reports: Sequence[Report],
+    results: tuple[Result, ...],
 ) -> _Found:
     """As above, where a backend names tests otherwise than reports do."""
     from flakegate.matching.frameworks import framework_of
@@ -147,11 +152,14 @@ def _matched(
     sought = seek(reports, results, tuple(folder for folder in folders if folder))
     candidates = [each for one in sought if not one.refusal for each in one.candidates]
     matches = resolve(results, sought, backend.in_suites(candidates) if candidates else ())
+    # What a person set for a time may be over, which only the journal tells.
+    tests = with_causes(call, context, backend, tuple(matches.known.values()))
+    known = dict(zip(matches.known, tests, strict=True))
     failing = {each.report for each in results if each.outcome.failing}
     return _Found(
         results=matches.results,
-        known=matches.known,
-        exempt=_exempt(call, matches.known),
+        known=known,
+        exempt=_exempt(call, known),
         backend=f"{backend.kind} {backend.place}",
         wrote=tuple(framework_of(report) for report in reports if report.path in failing),
     )

@@ -17,6 +17,7 @@ import click
 
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin, opened
+from flakegate.cli.causes import with_causes
 from flakegate.cli.progress import progress
 from flakegate.cli.say import note, warn
 from flakegate.errors import ExitCode, UsageError
@@ -100,7 +101,9 @@ def command(
     asked = (condition.fields if condition else frozenset()) | {sort}
     with opened(call, context, write=False, warn=warn) as backend:
         with progress("reading flaky tests") as show:
-            tests = backend.search(whole(wanted, fields=asked), show)
+            listed = backend.search(whole(wanted, fields=asked), show)
+            tests = [test for test in listed if test.state in wanted]  # it may find others, too
+            tests = with_causes(call, context, backend, tests)
         place = f"{backend.kind} {backend.place}"
         kind = backend.kind
         if condition is not None:
@@ -233,6 +236,7 @@ def _row(test: FlakyTest, now: float) -> dict[str, Any]:
     row["rule"] = test.cause.rule if test.cause else None
     row["actor"] = test.cause.actor if test.cause else None
     row["reason"] = test.cause.reason if test.cause else None
+    row["until"] = test.cause.last_day if test.cause else None
     return row
 
 
@@ -262,13 +266,13 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
-def _table(tests: Iterable[FlakyTest], now: float) -> None:
+def _table(tests: Sequence[FlakyTest], now: float) -> None:
     """A table as wide as the terminal, or as wide as it needs to be in a log."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from flakegate.wording import cause, percent, since
+    from flakegate.wording import cause, percent, since, until
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("test", overflow="fold")
@@ -276,12 +280,17 @@ def _table(tests: Iterable[FlakyTest], now: float) -> None:
     table.add_column("fails in", justify="right", no_wrap=True)
     table.add_column("pipelines", justify="right")
     table.add_column("since", no_wrap=True)
+    dated = any(test.cause and test.cause.until for test in tests)
+    if dated:
+        table.add_column("until", no_wrap=True)
     table.add_column("because", overflow="fold")
     for test in tests:
         rate = "" if test.failure_rate is None else percent(test.failure_rate)
         runs = f" of {test.runs:,}" if rate and test.runs is not None else ""
         pipelines = "" if test.failed_pipelines is None else f"{test.failed_pipelines:,}"
-        cells = (test.fqn, str(test.state), rate + runs, pipelines, since(test, now), cause(test))
+        cells = [test.fqn, str(test.state), rate + runs, pipelines, since(test, now)]
+        cells += [until(test, None, now)] if dated else []
+        cells.append(cause(test))
         table.add_row(*(Text(terminal(cell)) for cell in cells))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False).print(table)

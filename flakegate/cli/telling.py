@@ -125,10 +125,12 @@ def applied_document(applied: Applied | None) -> Any:
 
 
 def _change(change: Transition) -> dict[str, str | None]:
+    """until: the last day that it holds for; null if it has no end."""
     return {
         "test_id": change.test_id,
         "fqn": change.fqn,
         "from": change.from_state.value,
         "to": change.to_state.value,
         "rule": change.rule,
+        "until": change.last_day,
     }

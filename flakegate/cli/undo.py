@@ -11,8 +11,9 @@ import click
 
 from flakegate.ci import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out, causes_of, person
+from flakegate.cli.acting import carry_out, person
 from flakegate.cli.call import Call, Where, begin, opened
+from flakegate.cli.causes import causes_of
 from flakegate.cli.say import note
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.cli.turns import in_turn

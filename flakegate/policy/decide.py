@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flakegate.model import FlakyTest, State
-from flakegate.policy.holds import Hold, holds, raised, regression
-from flakegate.policy.limits import OUT_OF_GATE, Move, limited, room_in
+from flakegate.policy.holds import Hold, holds, raised, regression, released
+from flakegate.policy.limits import OUT_OF_GATE, Move, Release, limited, room_in
 from flakegate.policy.plan import Plan, Skip, Unknown
 from flakegate.policy.review import is_expired
 
@@ -59,13 +59,16 @@ class Considered:
     """What the policy says of one test, limits aside, and all that led to it.
 
     exempt: why the test is exempt, in words; None if it is not.
-    match: the first rule whose `from` has its state and whose `when` is true.
+    back: the state to go back to, since what a person set for a time is over; None if nothing is.
+    match: the first rule whose `from` has its state and whose `when` is true; None with `back`,
+    which comes before all rules.
     """
 
     policy: Policy
     test: FlakyTest
     now: float
     exempt: str | None
+    back: State | None
     match: Rule | None
 
     @property
@@ -100,8 +103,10 @@ class Considered:
         """What keeps the test in its state, the weightiest first.
 
         The regression guard stops only moves out of the gate, so it is left out where the rule
-        that matched leads elsewhere.
+        that matched leads elsewhere. Nothing holds a test that goes back.
         """
+        if self.back is not None:
+            return ()
         found = holds(self.policy, self.test, self.now)
         if self.match and self.match.to not in OUT_OF_GATE:
             return found
@@ -119,8 +124,10 @@ class Considered:
         return self._skip(hold.code, hold.detail) if hold else None
 
     @property
-    def move(self) -> Move | None:
-        """What the matching rule does, unless the test is skipped. A limit may still hold it."""
+    def move(self) -> Move | Release | None:
+        """What moves the test, unless it is skipped. A limit may still hold what a rule does."""
+        if self.exempt is None and self.back is not None:
+            return Release(test=self.test, to=self.back)
         if self.match is None or self.skip:
             return None
         return Move(test=self.test, rule=self.match, now=self.now)
@@ -208,8 +215,10 @@ def _considering(
 
     def considered(test: FlakyTest) -> Considered:
         exempt = _exempt(exemptions, test, now)
-        match = _first_match(by_state[test.state], test, now, None if exempt else unknown)
-        return Considered(policy=policy, test=test, now=now, exempt=exempt, match=match)
+        back = released(test, now)
+        rules = by_state[test.state] if back is None else ()
+        match = _first_match(rules, test, now, None if exempt else unknown)
+        return Considered(policy=policy, test=test, now=now, exempt=exempt, back=back, match=match)
 
     return considered
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from flakegate.model import MOST_COMMITS
+from flakegate.model import MOST_COMMITS, State
+from flakegate.policy.limits import OUT_OF_GATE
 
 if TYPE_CHECKING:
     from flakegate.model import FlakyTest, StateCause
@@ -39,6 +40,19 @@ def holds(policy: Policy, test: FlakyTest, now: float) -> tuple[Hold, ...]:
     """The holds that are in force whatever a rule wants. now: seconds since the epoch."""
     found = (_manual(policy, test, now), _cooldown(policy, test, now))
     return tuple(hold for hold in found if hold)
+
+
+def released(test: FlakyTest, now: float) -> State | None:
+    """The state to go back to where what a person set for a time is over; None if nothing is.
+
+    Never further out of the gate than it was before, and never to fixed: nobody says that it is.
+    """
+    cause = test.cause
+    if cause is None or not cause.is_over(now) or test.state not in OUT_OF_GATE:
+        return None
+    if test.state is State.DISABLED and cause.before is State.QUARANTINED:
+        return State.QUARANTINED
+    return State.ACTIVE
 
 
 def regression(test: FlakyTest) -> Hold | None:
@@ -85,7 +99,14 @@ def raised(test: FlakyTest, rule: Rule, now: float) -> Hold | None:
 
 def _manual(policy: Policy, test: FlakyTest, now: float) -> Hold | None:
     cause = test.cause
-    if not policy.respect_manual or cause is None or not cause.by_person:
+    if cause is None or not cause.by_person:
+        return None
+    if cause.until is not None:  # their own date counts, and not how long the policy waits
+        if cause.is_over(now):
+            return None
+        detail = f"{_changed(test, cause)}; that holds until the end of {cause.last_day}"
+        return Hold(code="manual", detail=detail, until=cause.until)
+    if not policy.respect_manual:
         return None
     until = cause.at + policy.respect_manual
     if now >= until:

@@ -8,11 +8,13 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from flakegate.errors import UsageError
-from flakegate.model import State, Transition
+from flakegate.model import EXPIRY, State, Transition
 from flakegate.policy.fields import FIELDS
 from flakegate.policy.reasons import reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flakegate.model import FlakyTest
     from flakegate.policy.rules import Limits, Rule
 
@@ -32,6 +34,11 @@ class Move:
         """The state it leads to."""
         return self.rule.to
 
+    @property
+    def leaves_gate(self) -> bool:
+        """Whether a limit may hold it back."""
+        return self.to in OUT_OF_GATE
+
     def badness(self) -> tuple[float, float, str]:
         """Sorts the worst first: by lost time, then failure rate, then id. Unknown comes last."""
         figures = [FIELDS[name].get(self.test, self.now) for name in ("lost_time", "failure_rate")]
@@ -47,6 +54,32 @@ class Move:
             to_state=self.rule.to,
             rule=self.rule.id,
             reason=reason(self.rule.when, self.test, self.now),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a person set for a time is over: the test goes back. No limit holds that."""
+
+    test: FlakyTest
+    to: State
+
+    @property
+    def leaves_gate(self) -> bool:
+        """Never: where it leads is less far out than where the test is, or as far."""
+        return False
+
+    def transition(self) -> Transition:
+        """The same for the plan. It is nobody's own change, and no rule's."""
+        cause = self.test.cause
+        return Transition(
+            test_id=self.test.id,
+            fqn=self.test.fqn,
+            from_state=self.test.state,
+            to_state=self.to,
+            rule=None,
+            actor=EXPIRY,
+            reason=f"set until {cause.last_day} by {cause.actor}, which is over" if cause else "",
         )
 
 
@@ -69,14 +102,20 @@ def room_in(limits: Limits, suite_size: int | None) -> int | None:
 
 
 def limited(
-    moves: list[Move], limits: Limits, room: int | None, quarantined: int, recent_changes: int
-) -> tuple[list[Move], list[Move], tuple[str, ...]]:
+    moves: Sequence[Move | Release],
+    limits: Limits,
+    room: int | None,
+    quarantined: int,
+    recent_changes: int,
+) -> tuple[list[Move | Release], list[Move | Release], tuple[str, ...]]:
     """The moves to carry out, those that a limit holds (both by id), and each limit in words.
 
-    Only moves into quarantined or disabled are ever held. room: of `room_in`. quarantined: how many
-    tests are now. recent_changes: moves into quarantined or disabled within the last 24 hours.
+    Only moves by rules into quarantined or disabled are ever held. room: of `room_in`.
+    quarantined: how many tests are now. recent_changes: moves into quarantined or disabled within
+    the last 24 hours.
     """
-    worst = sorted((move for move in moves if move.to in OUT_OF_GATE), key=Move.badness)
+    rules = (move for move in moves if isinstance(move, Move) and move.leaves_gate)
+    worst = sorted(rules, key=Move.badness)
     words = []
     out = _at_most(worst, limits.max_changes - recent_changes, limits)
     if len(out) < len(worst):
@@ -87,8 +126,9 @@ def limited(
         )
     if room is not None:
         entries = [move for move in out if move.to is State.QUARANTINED]
-        leaving = [move for move in moves if move.to not in OUT_OF_GATE] + out
-        stay = quarantined - sum(move.test.state is State.QUARANTINED for move in leaving)
+        others = [move for move in moves if not move.leaves_gate]
+        stay = quarantined - sum(move.test.state is State.QUARANTINED for move in (*others, *out))
+        stay += sum(move.to is State.QUARANTINED for move in others)
         entering = _at_most(entries, room - stay, limits)
         if len(entering) < len(entries):
             words.append(

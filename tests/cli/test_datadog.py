@@ -304,3 +304,57 @@ def test_histories_are_asked_of_the_tests_about_to_change_only(
     write(folder, "flakegate.yml", SMALLEST + "respect_manual: 0\n")
     call("plan")
     assert not any(each.attributes["filter"]["include_history"] for each in datadog.requests)
+
+
+def test_the_journal_knows_what_a_person_chose_for_a_time(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    """Datadog knows no dates. No rule is for disabled tests, and the end comes all the same."""
+    write(folder, "flakegate.yml", SMALLEST + "respect_manual: 0\n")
+    for test_id, state in (("want-55.5", "active"), ("below-1", "disabled")):
+        done = call("set", test_id, state, "--reason", "r", "--until", "2026-12-24", USER="dana")
+        assert done.code == 0, done.err
+    during, after = "2026-12-24T23:59:59Z", "2026-12-25T00:00:00Z"
+
+    def planned(**env: str) -> dict[str, tuple[str, str | None]]:
+        told = json.loads(call("plan", "--format", "json", **env).out)
+        return {each["test_id"]: (each["to"], each["actor"]) for each in told["transitions"]}
+
+    noisy = dict.fromkeys(WANTED, ("quarantined", None))
+    held = {each: move for each, move in noisy.items() if each != "want-55.5"}
+    assert planned(FLAKEGATE_TIME=during) == held
+    assert planned(FLAKEGATE_TIME=after) == noisy | {"below-1": ("active", "expiry")}
+    listed = json.loads(call("list", "--state", "disabled", "--format", "json").out)["tests"]
+    assert {each["id"]: each["until"] for each in listed} == {
+        "below-1": "2026-12-24",
+        "already-disabled": None,
+    }
+    assert call("apply", FLAKEGATE_TIME=after).code == 0
+    assert datadog.states["below-1"] == "active"
+    assert planned(FLAKEGATE_TIME=after) == {}
+
+
+def test_what_others_set_since_has_no_date(call: Caller, datadog: FakeDatadog) -> None:
+    call("set", "below-1", "disabled", "--reason", "r", "--until", "2026-12-24", USER="dana")
+    (test,) = (each for each in datadog.tests if each["id"] == "below-1")
+    by_hand = changed("disabled", at=NOON + 86_400, policy="ftm_policy.manual")
+    test["attributes"]["history"].insert(0, by_hand)
+    told = call("plan", "--format", "json", FLAKEGATE_TIME="2026-12-25T00:00:00Z").out
+    assert "below-1" not in {each["test_id"] for each in json.loads(told)["transitions"]}
+
+
+def test_a_date_can_be_moved_there_too(call: Caller) -> None:
+    def put(*more: str) -> None:
+        done = call("set", "already-quarantined", "quarantined", "--reason", "r", *more)
+        assert done.code == 0, done.err
+
+    def until() -> str | None:
+        listed = json.loads(call("list", "--state", "quarantined", "--format", "json").out)
+        (date,) = (each["until"] for each in listed["tests"])
+        return date if date is None else str(date)
+
+    for date in ("2026-12-24", "2027-01-31"):
+        put("--until", date)
+        assert until() == date
+    put()
+    assert until() is None

@@ -78,7 +78,9 @@ def _spared(change: Transition, test: FlakyTest | None, repository: str) -> Upda
         error = f"Datadog does not list it for {repository} any more: plan again"
         return UpdateResult(test_id=change.test_id, ok=False, error=error)
     if test.state is change.to_state:
-        return UpdateResult(test_id=change.test_id, ok=True, already=True)
+        # One that only gets another date is ours, and there is nothing to send.
+        already = change.from_state is not change.to_state
+        return UpdateResult(test_id=change.test_id, ok=True, already=already)
     if test.state is change.from_state:
         return None
     error = f"{moved(change.from_state, test.state, test.cause)}: plan again"

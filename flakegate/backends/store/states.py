@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, not_, select
 
+from flakegate.attribution import state_before
 from flakegate.backends.store.schema import flaky, new_row, nonpass, runs, state_log, tests
-from flakegate.model import DETECTION, State, StateCause
+from flakegate.model import DETECTION, EXPIRY, State, StateCause
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection
 
@@ -26,7 +27,7 @@ class Change:
     """One move of one test. test: its row. from_state: None if it was not flaky.
 
     pipeline: the CI run that makes the change, None if there is none; of a detection, the one whose
-    results were recorded.
+    results were recorded. until: when what a person chose is over; None if it has no end.
     """
 
     test: int
@@ -37,13 +38,15 @@ class Change:
     actor: str | None
     reason: str
     pipeline: str | None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A test's state, and why."""
+    """A test's state, and why. since: when it came to it; a later change may have prolonged it."""
 
     state: State
+    since: float
     cause: StateCause
 
 
@@ -60,6 +63,7 @@ def change(connection: Connection, change: Change) -> None:
         "reason": change.reason,
         "pipeline": change.pipeline,
         "last_run": newest or 0,
+        "until": change.until,
     }
     entry = new_row(connection, state_log, logged)
     values = {"state": change.to_state.value, "entry": entry}
@@ -88,7 +92,15 @@ def standings(connection: Connection, where: Collection[int]) -> dict[int, Stand
         .join(state_log, state_log.c.id == flaky.c.entry)
         .where(flaky.c.test.in_(list(where)))
     )
-    return {row.test: _standing(row) for row in connection.execute(found)}
+    rows = {row.test: [row] for row in connection.execute(found)}
+    # Only these need to know what came before.
+    later = [
+        test
+        for test, (row,) in rows.items()
+        if row.until is not None or row.from_state == row.to_state
+    ]
+    rows |= _log(connection, later)
+    return {test: _standing(entries) for test, entries in rows.items()}
 
 
 def seen_by(
@@ -99,6 +111,8 @@ def seen_by(
     What a rule set aside after this CI run (any job, any attempt of it) had recorded a failure of
     the test, or the pass that showed it to be flaky, may rest on that very record: it does not
     count, and the state before it does. What people did counts, and so does what ends an excuse.
+    What went back to quarantined when a person's date was over counts like a rule's: it may rest
+    on one.
     """
     failed = (
         select(nonpass.c.test, func.min(nonpass.c.run))
@@ -115,23 +129,16 @@ def seen_by(
     own: dict[int, int] = {}
     for test, first in (*connection.execute(failed), *connection.execute(showed)):
         own[test] = min(first, own.get(test, first))
-    log: dict[int, list[AnyRow]] = defaultdict(list)
-    entries = (
-        select(state_log.c.test, state_log.c.last_run, *_ENTRY)
-        .where(state_log.c.test.in_(list(own)))
-        .order_by(state_log.c.id.desc())
-    )
-    for row in connection.execute(entries):
-        log[row.test].append(row)
+    log = _log(connection, own)
     innocent = dict(standing)
     for test, first in own.items():
         counting = [
             row
             for row in log[test]
-            if row.rule is None or row.last_run < first or row.to_state not in _EXCUSING
+            if _by_somebody(row) or row.last_run < first or row.to_state not in _EXCUSING
         ]
         if counting:
-            innocent[test] = _standing(counting[0])
+            innocent[test] = _standing(counting)
         else:
             del innocent[test]
     return innocent
@@ -144,12 +151,45 @@ _ENTRY = (
     state_log.c.rule,
     state_log.c.actor,
     state_log.c.reason,
+    state_log.c.until,
 )
 
 
-def _standing(row: AnyRow) -> Standing:
-    found_flaky = row.from_state is None and row.actor == DETECTION
-    cause = StateCause(
-        at=row.at, rule=row.rule, actor=row.actor, reason=row.reason, first=found_flaky
+def _log(connection: Connection, where: Collection[int]) -> dict[int, list[AnyRow]]:
+    """What happened to the states of these tests (rows), newest first."""
+    entries = (
+        select(state_log.c.test, state_log.c.last_run, *_ENTRY)
+        .where(state_log.c.test.in_(list(where)))
+        .order_by(state_log.c.id.desc())
     )
-    return Standing(state=State(row.to_state), cause=cause)
+    log: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in connection.execute(entries) if where else ():
+        log[row.test].append(row)
+    return log
+
+
+def _by_somebody(row: AnyRow) -> bool:
+    return row.rule is None and row.actor != EXPIRY
+
+
+def _standing(entries: Sequence[AnyRow]) -> Standing:
+    """entries: of one test, newest first, as many as tell."""
+    row, since = entries[0], entries[0].at
+    for entry in entries:
+        since = entry.at
+        if entry.from_state != row.to_state:
+            break
+    changes = [
+        (each.from_state and State(each.from_state), State(each.to_state), each.until)
+        for each in entries
+    ]
+    cause = StateCause(
+        at=row.at,
+        rule=row.rule,
+        actor=row.actor,
+        reason=row.reason,
+        first=row.from_state is None and row.actor == DETECTION,
+        until=row.until,
+        before=state_before(changes),
+    )
+    return Standing(state=State(row.to_state), since=since, cause=cause)

@@ -20,7 +20,7 @@ from flakegate.backends.store.recording import (
     RecordedRun,
     record_run,
 )
-from flakegate.backends.store.schema import flaky, latest, tests
+from flakegate.backends.store.schema import flaky, latest, state_log, tests
 from flakegate.backends.store.steady import steady
 from flakegate.errors import BackendError
 from flakegate.identity import test_id
@@ -106,11 +106,13 @@ class Store:
 
     def search(self, wanted: Wanted, progress: Progress | None = None) -> list[FlakyTest]:
         """The wanted flaky tests of the repository, whatever their failure rate."""
+        # What a person set for a time may be over, whatever state the rules are about.
+        dated = select(state_log.c.id).where(state_log.c.until.is_not(None))
         in_state = flaky.c.state.in_([state.value for state in wanted.states])
         with self.database.reading() as connection:
             rows = connection.execute(
                 self._rows(connection)
-                .where(in_state | tests.c.key.in_(wanted.ids))
+                .where(in_state | tests.c.key.in_(wanted.ids) | flaky.c.entry.in_(dated))
                 .order_by(tests.c.key)
             ).all()
             repository = repository_row(connection, self.repository)
@@ -282,7 +284,7 @@ class Store:
                 # never hastens it.
                 last_flaked_branch=row.branch,
                 last_flaked_at=row.at,
-                state_since=test.cause.at,
+                state_since=test.since,
                 cause=test.cause,
                 failure_rate=of_week.failure_rate,
                 failed_pipelines=of_week.failed_pipelines,
@@ -320,6 +322,7 @@ class Store:
                 actor=change.actor,
                 reason=change.reason,
                 pipeline=self.pipeline,
+                until=change.until,
             ),
         )
         return UpdateResult(test_id=change.test_id, ok=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.model import State
+from flakegate.model import EXPIRY, State
 from flakegate.policy.needs import whole
 from tests.backends.store.build import (
     DAY,
@@ -161,6 +161,32 @@ def test_a_release_counts_whoever_did_it(store: Store) -> None:
     assert as_seen_by(store, RUN) is ACTIVE
     moved(store, ACTIVE, QUARANTINED)
     assert as_seen_by(store, RUN) is ACTIVE
+
+
+def test_what_went_back_into_quarantine_may_rest_on_a_rule(store: Store) -> None:
+    """Neither the rule that its own failure caused counts, nor what a person's end left of it."""
+    failed_in(store, RUN)
+    moved(store, ACTIVE, QUARANTINED)
+    until = move("a", QUARANTINED, DISABLED, None)
+    assert store.update([replace(until, until=NOW)])[0].ok
+    back = replace(move("a", DISABLED, QUARANTINED, None), actor=EXPIRY)
+    assert store.update([back])[0].ok
+    (test,) = replace(store, pipeline=RUN).find([named("a")]).values()
+    assert test.cause
+    assert (test.state, test.cause.is_over(NOW)) == (DISABLED, True)
+    assert as_seen_by(store, f"{RUN}7") is QUARANTINED
+
+
+def test_what_was_chosen_for_a_time_is_kept_with_what_was_before(store: Store) -> None:
+    moved(store, ACTIVE, QUARANTINED)
+    for start, until in ((QUARANTINED, NOW + 1), (DISABLED, NOW + 2)):
+        change = replace(move("a", start, DISABLED, None), until=until)
+        assert replace(store, now=until - 1).update([change])[0].ok
+    (test,) = store.find([named("a")]).values()
+    assert test.cause
+    assert (test.cause.until, test.cause.before, test.cause.at) == (NOW + 2, QUARANTINED, NOW + 1)
+    assert test.state_since == NOW, "a new date makes it no younger"
+    assert store.recent_changes(0) == 1
 
 
 def test_without_any_state_before_it_is_active_as_detected(tmp_path: Path) -> None:
