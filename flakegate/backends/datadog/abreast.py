@@ -8,12 +8,12 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 Item = TypeVar("Item")
 
 
-def abreast(sources: Sequence[Callable[[], Iterator[Item]]], *, at_once: int) -> Iterator[Item]:
+def abreast(sources: Sequence[Callable[[], Iterator[Item]]], *, at_once: int) -> Generator[Item]:
     """The items of all sources as they come; each source's own stay in their order.
 
     at_once: the most sources that are read at the same time. The first error of any of them is
