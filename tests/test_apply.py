@@ -252,6 +252,20 @@ def test_a_refusal_of_each_test_in_a_row_is_not_about_the_tests(journal: Journal
     assert applied.error.message == "changes 11 to 11 of 40: 400"
 
 
+def test_many_bad_ids_among_good_ones_stop_nothing(journal: Journal) -> None:
+    many = tuple(move(f"t{number:02}") for number in range(60))
+    bad = {each.test_id for each in many[::3]}
+
+    def update(changes: Sequence[Transition]) -> list[UpdateResult]:
+        if bad & {each.test_id for each in changes}:
+            raise BatchRefusedError("400")
+        return all_done(changes)
+
+    applied = apply(many, update=update, journal=journal, batch_size=60)
+    assert {each.test_id for each, _ in applied.failed} == bad
+    assert (len(applied.done), applied.not_sent, applied.error) == (40, (), None)
+
+
 def test_what_is_known_of_a_half_done_batch_is_kept(journal: Journal) -> None:
     known = (UpdateResult(test_id="a", ok=True), UpdateResult(test_id="b", ok=False, error="no"))
     update = Scripted(HalfDoneError("broke", tip="later", results=known))

@@ -64,7 +64,7 @@ def test_what_is_as_the_call_left_it_goes_back(cause: StateCause | None) -> None
 
 
 def test_what_others_changed_since_stays() -> None:
-    past = call(*(entry(name) for name in "abcdef"))
+    past = call(*(entry(name) for name in "abcdefg"))
     other = call(entry("d", batch="bbbb-1", rule="late", at=NOON + 86_400))
     by_hand = StateCause(at=NOON + 90_000, actor="somebody in Datadog")
     tests = [
@@ -73,6 +73,7 @@ def test_what_others_changed_since_stays() -> None:
         flaky("d", cause=OURS),
         flaky("e", cause=by_hand),
         flaky("f", cause=replace(OURS, rule="another")),
+        flaky("g", cause=replace(OURS, at=NOON + 3600)),
     ]
     assert undone(past, *tests, later=[other]) == {
         "a": "it is active by kim, no longer quarantined",
@@ -81,6 +82,7 @@ def test_what_others_changed_since_stays() -> None:
         "d": "rule late changed it since, on 2026-11-21 12:00 UTC",
         "e": "somebody in Datadog changed it since, on 2026-11-21 13:00 UTC",
         "f": "rule another changed it since, on 2026-11-20 12:00 UTC",
+        "g": "rule noisy changed it since, on 2026-11-20 13:00 UTC",
     }
 
 
