@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from flakegate.backends.datadog.access import API_KEY, APP_KEY, SITE, TOKEN
 from flakegate.ci import _OVERRIDES
 from flakegate.cli.main import COMMANDS, flakegate
+from flakegate.drift import CODES
 from flakegate.errors import MEANING
 from flakegate.policy.fields import FIELDS
 from flakegate.policy.load import load
 from flakegate.wording import _ABOUT_EVIDENCE
+from tests.wire_contract import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,7 @@ README = (ROOT / "README.md").read_text()
 POLICY = (ROOT / "docs/policy.md").read_text()
 KEYS, WHEN = POLICY.split("## `when`")
 GATE = (ROOT / "docs/gate.md").read_text()
+DATADOG = (ROOT / "docs/datadog.md").read_text()
 COMMANDS_PAGE = ROOT / "docs/commands.md"
 
 
@@ -97,6 +101,16 @@ def test_every_key_of_the_policy_is_documented_and_no_other() -> None:
 def test_reason_and_evidence_codes() -> None:
     for code in _ABOUT_EVIDENCE.keys() - {"stale"}:
         assert f"| `{code}` |" in GATE
+
+
+def test_what_drift_finds_and_what_datadog_is_asked() -> None:
+    requests, findings = DATADOG.split("## Two that change")
+    assert rows(findings, r"`(\w+)` \| [^|\n]+") == list(CODES)
+    for each in OPERATIONS:
+        assert each.method in requests
+        assert each.path in requests
+    for name in (*API_KEY[:1], *APP_KEY[:2], *TOKEN[:1], *SITE[:1]):
+        assert f"`{name}`" in requests
 
 
 def test_every_link_leads_somewhere() -> None:

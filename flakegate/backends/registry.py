@@ -39,7 +39,7 @@ class Settings:
 
 
 def choose(kind: str | None, env: Mapping[str, str]) -> str:
-    """The backend's kind: as named, else datadog where both keys are set, else store.
+    """The backend's kind: as named, else datadog where its keys are set, else store.
 
     Raises BackendError where only one of the two keys is set.
     """

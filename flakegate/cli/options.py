@@ -25,7 +25,7 @@ backend = click.option(
     "--backend",
     "backend_kind",
     type=click.Choice(["datadog", "store"]),
-    help="Where flaky tests are kept.  [default: datadog if both of its keys are set, else store]",
+    help="Where flaky tests are kept.  [default: datadog if its keys are set, else store]",
 )
 policy_backend = click.option(
     "--backend",

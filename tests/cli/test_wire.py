@@ -14,7 +14,7 @@ import pytest
 from flakegate.cli.main import COMMANDS
 from tests import wire_contract
 from tests.cli.reports import junit, write
-from tests.fake_datadog import BEARER, KEYS, FakeDatadog, changed, flaky
+from tests.fake_datadog import API_KEY, APP_KEY, BEARER, KEYS, FakeDatadog, changed, flaky
 from tests.faults import Request
 
 if TYPE_CHECKING:
@@ -157,9 +157,40 @@ def test_every_request_of_every_command_is_allowed(
     }  # fmt: skip
 
 
-def test_a_token_alone_is_allowed(call: Any) -> None:
-    sent = call("drift", DD_API_KEY="", DD_APP_KEY="", DD_ACCESS_TOKEN=BEARER)
-    assert names(sent) == {"search", "policies"}
+UNSET = dict.fromkeys(KEYS, "")
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DATADOG_API_KEY": API_KEY, "DATADOG_APP_KEY": APP_KEY},
+        {"DATADOG_API_KEY": API_KEY, "DATADOG_APPLICATION_KEY": APP_KEY},
+        {"DD_API_KEY": API_KEY, "DD_APPLICATION_KEY": APP_KEY},
+        {"DD_ACCESS_TOKEN": BEARER},
+        {"DATADOG_ACCESS_TOKEN": BEARER, "DD_API_KEY": "of-the-tracer"},
+    ],
+)
+def test_every_spelling_of_the_keys_is_as_good(call: Any, env: dict[str, str]) -> None:
+    assert names(call("drift", **{**UNSET, **env})) == {"search", "policies"}
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"DD_API_KEY": API_KEY},
+        {"DATADOG_APP_KEY": APP_KEY},
+        {"DD_API_KEY": API_KEY, "DD_APPLICATION_KEY": "  "},
+        {"DD_ACCESS_TOKEN": f"Bearer {BEARER}"},
+    ],
+)
+@pytest.mark.parametrize("arguments", [("plan",), ("gate", "red.xml"), ("drift",)])
+def test_half_of_them_is_exit_4_and_nothing_is_sent(
+    flakegate: Caller, datadog: FakeDatadog, env: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    done = flakegate(*arguments, "--api-url", datadog.url, **env)
+    assert done.code == 4
+    assert not {API_KEY, APP_KEY, BEARER} & set((done.out + done.err).split())
+    assert datadog.requests == []
 
 
 HEADERS = {
