@@ -31,6 +31,12 @@ def facts(folder: Path) -> GitFacts:
     )
 
 
+def top(folder: Path) -> Path | None:
+    """The root of the checkout that a folder is in; None where git knows of none."""
+    found = _line(folder, "rev-parse", "--show-toplevel")
+    return None if found is None else Path(found)
+
+
 def tracks(path: Path) -> bool | None:
     """Whether git tracks this file, itself or what it links to. False where there is none.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flakegate.ci import GitFacts
-from flakegate.git import facts, tracks
+from flakegate.git import facts, top, tracks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,8 @@ def test_a_clean_checkout(checkout: Path) -> None:
     found = facts(checkout / "sub")
     assert found.folder == str(checkout / "sub")
     assert found.top == str(checkout)
+    assert top(checkout / "sub") == checkout
+    assert top(checkout.parent) is None
     assert found.remote == "git@github.com:acme/shop.git"
     assert found.commit is not None
     assert len(found.commit) == 40

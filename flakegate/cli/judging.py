@@ -145,10 +145,11 @@ def _matched(
     results: tuple[Result, ...],
 ) -> _Found:
     """As above, where a backend names tests otherwise than reports do."""
+    from flakegate.git import top
     from flakegate.matching.frameworks import framework_of
     from flakegate.matching.resolve import resolve, seek
 
-    folders = [str(call.folder), *(call.env.get(name) for name in CHECKOUTS)]
+    folders = [str(top(call.folder) or call.folder), *(call.env.get(name) for name in CHECKOUTS)]
     sought = seek(reports, results, tuple(folder for folder in folders if folder))
     candidates = [each for one in sought if not one.refusal for each in one.candidates]
     matches = resolve(results, sought, backend.in_suites(candidates) if candidates else ())

@@ -79,7 +79,7 @@ def compare(candidate: Candidate, test: FlakyTest) -> bool | str:
     if not base and (deeper := re.fullmatch(f"(.+)/(?:{candidate.path})", file)):
         folder = deeper[1]
         return (
-            f"a flaky test of its name is in {file}: if that is the one, its runner was started in"
-            f" {folder}; give --base-dir {folder}, or reports[].base_dir in the policy"
+            f"{file} has a flaky test of its name; if that is the one, say where its runner was"
+            f" started: --base-dir {folder}, or reports[].base_dir in the policy"
         )
     return False

@@ -8,6 +8,7 @@ to; where none fits, nothing can be said.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flakegate.matching.candidate import Candidate, Checkout, Reading
@@ -20,6 +21,7 @@ _BLANK = re.compile(r"\r\n|[\t\n\r]")
 # What vitest leaves out of an attribute: XML does not have it, or discourages it.
 _LEFT_OUT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 BETWEEN = " > "
+MAX_FOLDERS = 16  # in which mocha can have been started
 # Where the hosted runners of GitLab and GitHub check a repository out.
 _CHECKED_OUT = re.compile(
     r"/builds/[^/]+/[^/]+|/(?:home/runner/work|__w)/([^/]+)/\1|/github/workspace"
@@ -80,7 +82,14 @@ def mocha(case: Case, checkout: Checkout) -> Reading:
     placed, refusal = below(path, checkout)
     if placed is None:
         return Reading(refusal=refusal)
-    return Reading(candidates=(_candidate("mocha", placed, name, checkout),))
+    # The tracer's suite is the path from where mocha was started; the whole path says the rest.
+    parts = placed.split("/") if path.startswith("/") and not checkout.base_dir else [placed]
+    suites = ["/".join(parts[at:]) for at in range(min(len(parts), MAX_FOLDERS))]
+    return Reading(
+        candidates=tuple(
+            replace(_candidate("mocha", placed, name, checkout), suite=suite) for suite in suites
+        )
+    )
 
 
 def vitest(case: Case, checkout: Checkout) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,25 @@ def test_the_policy_says_what_a_report_cannot(
     document = report(('classname="a.spec" file="spec/a_spec.rb"', "adds"), title="ours")
     done, reasons = gate(document)
     assert (done.code, reasons) == (0, {"adds": "disabled"})
+
+
+def test_an_absolute_path_is_placed_in_the_checkout_wherever_the_gate_is_called(
+    gate: Any, datadog: FakeDatadog, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)  # noqa: S607 # the user's git
+    datadog.tests += [
+        known("ours", "quarantined", "test/m.js", "a b", "packages/m/test/m.js", module="mocha"),
+        known("twin", "quarantined", "test/m.js", "b b", "test/m.js", module="mocha"),
+    ]
+    document = (
+        f'<testsuites name="Mocha Tests"><testsuite name="s" file="{folder}/packages/m/test/m.js">'
+        '<testcase classname="b" name="a b"><failure/></testcase>'
+        '<testcase classname="b" name="b b"><failure/></testcase></testsuite></testsuites>'
+    )
+    (folder / "packages/m").mkdir(parents=True)
+    monkeypatch.chdir(folder / "packages/m")
+    (folder / "packages/m/r.xml").write_text(document)
+    assert gate(document)[1] == {"a b": "quarantined", "b b": "not-flaky"}
 
 
 def test_ages_of_states_are_asked_for(gate: Any, datadog: FakeDatadog, folder: Path) -> None:

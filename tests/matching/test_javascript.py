@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flakegate.matching.candidate import Checkout
+from flakegate.matching.candidate import Checkout, compare
 from flakegate.matching.javascript import below, jest, mocha, vitest
 from tests.matching.build import BELOW, HERE, case, flaky, names
 
@@ -45,7 +45,8 @@ def test_jest_that_cannot_be_read_says_what_to_set(
 def test_mocha_is_placed_in_the_repository() -> None:
     written = case("outer one", classname="one", suite_file="/srv/checkout/packages/c/test/m.js")
     assert names(mocha(written, BELOW)) == [("mocha", "test/m.js", "outer one")]
-    assert names(mocha(written, HERE)) == [("mocha", "packages/c/test/m.js", "outer one")]
+    folders = ["packages/c/test/m.js", "c/test/m.js", "test/m.js", "m.js"]
+    assert names(mocha(written, HERE)) == [("mocha", folder, "outer one") for folder in folders]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,13 @@ def test_where_a_file_is(path: str, checkout: Checkout, expected: str | None) ->
 
 def test_a_file_of_the_same_ending_is_another() -> None:
     written = case("a b", classname="b", suite_file="/srv/checkout/m/test/a.js")
-    (candidate,) = mocha(written, HERE).candidates
-    assert candidate.suite == "m/test/a.js"
-    assert candidate.suite != flaky("mocha", "test/a.js", "a b", "test/a.js").suite
+    candidates = mocha(written, HERE).candidates
+    for test, same in (
+        (flaky("mocha", "test/a.js", "a b", "m/test/a.js"), True),
+        (flaky("mocha", "m/test/a.js", "a b", "m/test/a.js"), True),
+        (flaky("mocha", "test/a.js", "a b", "test/a.js"), False),
+        (flaky("mocha", "test/a.js", "a b", "n/test/a.js"), False),
+        (flaky("mocha", "a/test/a.js", "a b", "m/test/a.js"), False),
+    ):
+        assert any(compare(each, test) is True for each in candidates) is same, test
+        assert not any(isinstance(compare(each, test), str) for each in candidates)

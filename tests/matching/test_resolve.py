@@ -48,7 +48,7 @@ def test_one_test_none_or_a_refusal() -> None:
     assert found([report(FAILS)], []) == [None]
     elsewhere = flaky("tests", "test_cart.py", "test_total", "web/tests/test_cart.py")
     (words,) = found([report(FAILS)], [elsewhere])
-    assert "give --base-dir web" in str(words)
+    assert "--base-dir web" in str(words)
     assert found([report(FAILS, base_dir="api")], [elsewhere, CART]) == [None]
     assert found([report(FAILS, base_dir="web")], [elsewhere, CART]) == [elsewhere]
 
