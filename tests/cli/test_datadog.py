@@ -358,3 +358,48 @@ def test_a_date_can_be_moved_there_too(call: Caller) -> None:
         assert until() == date
     put()
     assert until() is None
+
+
+def searched(datadog: FakeDatadog) -> dict[str, tuple[str, bool]]:
+    """Which states were searched, each in which order and with histories or not."""
+    found = {}
+    for request in datadog.requests:
+        asked = request.attributes
+        query = asked["filter"]["query"]
+        if "flaky_test_state" in query:
+            state = query.partition("flaky_test_state:")[2].partition(")")[0]
+            found[state] = asked["sort"], asked["filter"]["include_history"]
+    datadog.requests.clear()
+    return found
+
+
+def test_no_more_is_read_than_the_policy_needs(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    whole, worst = ("fqn", False), ("-failure_rate", False)
+    assert call("plan").code == 0
+    assert searched(datadog) == {"active": worst}
+    write(folder, "flakegate.yml", SMALLEST + "limits: {max_quarantined: 50}\n")
+    assert call("plan").code == 0
+    assert searched(datadog) == {"active": worst, "quarantined": whole}
+    release = "- {id: back, from: quarantined, to: active, when: state_age > 7d}\n"
+    write(folder, "flakegate.yml", f"version: 1\nrules:\n  {release}")
+    assert call("plan").code == 0
+    assert searched(datadog) == {"quarantined": ("fqn", True)}
+    for command in (["explain", "want-21.0"], ["list", "--where", "state_age > 7d"]):
+        assert call(*command).code == 0
+        assert set(searched(datadog).values()) == {("fqn", True)}
+    assert call("list").code == 0
+    assert searched(datadog) == dict.fromkeys(("active", "quarantined", "disabled", "fixed"), whole)
+
+
+def test_a_state_is_as_old_as_its_last_change(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    rule = "{id: back, from: quarantined, to: active, when: state_age > 7d}"
+    write(folder, "flakegate.yml", f"version: 1\nrules: [{rule}]\n")
+    for name, days in (("old", 8), ("young", 6)):
+        history = [changed("quarantined", at=NOON - days * 86_400, policy="unknown")]
+        datadog.tests.append(flaky(name, state="quarantined", history=history))
+    done = call("plan", "--format", "json", FLAKEGATE_TIME="2026-11-20T12:00:00Z")
+    assert [each["test_id"] for each in json.loads(done.out)["transitions"]] == ["old"]
