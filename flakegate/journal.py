@@ -272,7 +272,8 @@ def _decode(line: bytes, where: str) -> Event | None:
     try:
         event = _EVENT.decode(line)
         problem = f"version {event.version}"
-    except msgspec.ValidationError as error:
+        event.time.astimezone(timezone.utc)
+    except (msgspec.ValidationError, OverflowError) as error:
         event, problem = None, str(error)
     except msgspec.DecodeError:
         return None

@@ -191,6 +191,24 @@ def test_a_line_of_somebody_else_is_named(path: Path, line: str) -> None:
     assert caught.value.message.startswith(f"{path}:2: this is not a line of a version 1 journal")
 
 
+def test_a_time_beyond_all_calendars_is_named(path: Path) -> None:
+    journal = journal_at(path)
+    journal.intent([move("a")])
+    path.write_text(path.read_text().replace("2026-11-20T12:00:00Z", "9999-12-31T23:59:59-23:00"))
+    with pytest.raises(BackendError, match="is not a line of a version 1 journal"):
+        journal.recent(0)
+
+
+def test_a_line_without_an_end_is_passed_over(path: Path) -> None:
+    journal = journal_at(path)
+    journal.intent([move("a")])
+    with path.open("ab") as file:
+        file.seek(200 * 1024 * 1024, os.SEEK_END)
+        file.write(b"\n")
+    journal.intent([move("b")])
+    assert journal.recent(0) == 2
+
+
 def test_a_newer_journal_is_not_misread(path: Path) -> None:
     journal = journal_at(path)
     journal.intent([move("a")])

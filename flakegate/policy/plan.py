@@ -215,7 +215,10 @@ class _Reader:
             self.refuse(f"`{key}` is not a time")
         if found.tzinfo is None:
             self.refuse(f"`{key}` lacks its time zone")
-        return found.timestamp()
+        try:
+            return found.astimezone(timezone.utc).timestamp()
+        except OverflowError:  # in another zone it is no longer of the years 1 to 9999
+            self.refuse(f"`{key}` is not a time")
 
     def items(self, fields: dict[str, Any], key: str) -> list[Any]:
         value = fields.get(key)

@@ -193,6 +193,13 @@ def test_a_time_without_zone_is_refused() -> None:
         parse(SAVED.replace("00:00Z", "00:00"), "plan.json")
 
 
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-23:00", "0001-01-01T00:00:00+23:00"])
+def test_a_time_beyond_all_calendars_is_refused(at: str) -> None:
+    document = {**json.loads(SAVED), "at": at}
+    with pytest.raises(UsageError, match="`at` is not a time"):
+        parse(json.dumps(document), "plan.json")
+
+
 @given(st.text(max_size=40) | st.recursive(st.none() | words, st.lists).map(json.dumps))
 def test_random_files_are_refused(text: str) -> None:
     with pytest.raises(UsageError):
