@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +33,7 @@ from tests.fake_datadog import (
 from tests.faults import DONE_AND_HANG_UP, DONE_AND_RESET, HANG_UP, PASS, Reply, page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tests.faults import Request
@@ -45,25 +44,13 @@ WHERE = "/api/v2/test/flaky-test-management/tests"
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Fake(FakeDatadog):
-    """on_patch, on_search: what becomes of the next such requests. poison: ids that make a 400.
+    """poison: ids that make a 400. most: changes that a PATCH may hold, else it is a 413."""
 
-    most: changes that a PATCH may hold, else it is a 413. meanwhile: what happens before a PATCH.
-    """
-
-    on_patch: deque[Reply] = field(default_factory=deque)
-    on_search: deque[Reply] = field(default_factory=deque)
     poison: frozenset[str] = frozenset()
     most: int = 1_000
-    meanwhile: Callable[[], None] = lambda: None
-
-    def reply(self, request: Request) -> Reply:
-        planned = self.on_patch if request.method == "PATCH" else self.on_search
-        self.script.append(planned.popleft() if planned else None)
-        return FakeDatadog.reply(self, request)
 
     def answer(self, request: Request) -> Reply:
         if request.method == "PATCH":
-            self.meanwhile()
             sent = [each["id"] for each in request.attributes["tests"]]
             if len(sent) > self.most:
                 return Reply(status=413)
@@ -172,7 +159,7 @@ def test_nothing_is_sent_where_nothing_is_left(fake: Fake, datadog: Datadog) -> 
 
 def test_states_that_cannot_be_read_again_are_not_changed(fake: Fake, datadog: Datadog) -> None:
     fake.tests = [flaky("a")]
-    fake.on_search = deque([Reply(status=500)] * 9)
+    fake.scripts = {"POST": [Reply(status=500)] * 9}
     with pytest.raises(NothingChangedError, match=r"POST .* 500"):
         datadog.update([move("a")])
     assert fake.patched == {}
@@ -187,7 +174,7 @@ def test_an_answer_that_is_lost_or_says_nothing_is_looked_up(
     fake: Fake, datadog: Datadog, reply: Reply
 ) -> None:
     fake.tests = [flaky("a"), flaky("b")]
-    fake.on_patch = deque([reply])
+    fake.scripts = {"PATCH": [reply]}
     assert told(datadog.update([move("a"), move("b")])) == [("a", True, None), ("b", True, None)]
     assert fake.states == {"a": "quarantined", "b": "quarantined"}
 
@@ -197,7 +184,7 @@ def test_an_id_that_is_missing_is_looked_up_and_sent_once_more(
 ) -> None:
     fake.tests = [flaky("a"), flaky("b"), flaky("c")]
     said = b'{"data":{"attributes":{"has_errors":false,"results":[{"id":"a","success":true}]}}}'
-    fake.on_patch = deque([Reply(body=said)])  # nothing made
+    fake.scripts = {"PATCH": [Reply(body=said)]}  # nothing made
     assert told(datadog.update([move("b"), move("c")])) == [("b", True, None), ("c", True, None)]
     assert fake.states == {"a": "active", "b": "quarantined", "c": "quarantined"}
     assert fake.batches == [2, 2]
@@ -206,7 +193,7 @@ def test_an_id_that_is_missing_is_looked_up_and_sent_once_more(
 def test_what_is_missing_twice_is_reported(fake: Fake, datadog: Datadog) -> None:
     fake.tests = [flaky("a"), flaky("b"), flaky("c")]
     empty = Reply(body=b'{"data":{"attributes":{"results":[{"id":"a","success":true}]}}}')
-    fake.on_patch = deque([empty] * 9)
+    fake.scripts = {"PATCH": [empty] * 9}
     results = datadog.update([move("a"), move("b"), move("c")])
     missing = "Datadog's answer does not mention it; Datadog lists it as active"
     assert told(results) == [("a", True, None), ("b", None, missing), ("c", None, missing)]
@@ -222,7 +209,7 @@ def test_what_others_moved_after_a_lost_answer_is_not_sent_again(
         fake.moves("a", "fixed")
         return replace(reply, body=b'{"data":{"attributes":{"results":[]}}}')
 
-    fake.on_patch = deque([Reply(spoil=overtake)])
+    fake.scripts = {"PATCH": [Reply(spoil=overtake)]}
     assert told(datadog.update([move("a"), move("b")])) == [
         ("a", None, "Datadog's answer does not mention it; Datadog lists it as fixed"),
         ("b", True, None),
@@ -238,7 +225,7 @@ def test_duplicate_ids_in_an_answer_are_believed_only_if_all_are_well(
     rows = [("a", True), ("a", True), ("b", True), ("b", False)]
     results = [{"id": test, "success": ok, "error": "locked"} for test, ok in rows]
     body = json.dumps({"data": {"attributes": {"has_errors": True, "results": results}}})
-    fake.on_patch = deque([Reply(act=True, body=body.encode())])
+    fake.scripts = {"PATCH": [Reply(act=True, body=body.encode())]}
     assert told(datadog.update([move("a"), move("b")])) == [
         ("a", True, None),
         ("b", False, "locked"),
@@ -256,7 +243,7 @@ def test_duplicate_ids_in_a_search_are_one_test(fake: Fake, datadog: Datadog) ->
 def test_trouble_in_the_middle_says_what_is_known(fake: Fake, datadog: Datadog) -> None:
     fake.tests = [flaky("a"), flaky("b")]
     lost = Reply(body=b'{"data":{"attributes":{"results":[{"id":"a","success":true}]}}}')
-    fake.on_patch = deque([lost, Reply(status=403)])
+    fake.scripts = {"PATCH": [lost, Reply(status=403)]}
     with pytest.raises(HalfDoneError, match="403") as caught:
         datadog.update([move("a"), move("b")])
     assert told(caught.value.results) == [
@@ -271,7 +258,7 @@ def test_a_refused_batch_is_told_apart_from_a_refused_caller(fake: Fake, datadog
     with pytest.raises(BatchRefusedError, match="400 Bad Request: invalid id a"):
         datadog.update([move("a")])
     fake.permissions -= {"test_optimization_write"}
-    fake.on_patch = deque([Reply(status=403)])
+    fake.scripts = {"PATCH": [Reply(status=403)]}
     with pytest.raises(NothingChangedError) as caught:
         datadog.update([move("a")])
     assert not isinstance(caught.value, BatchRefusedError)
@@ -340,7 +327,7 @@ def test_trouble_in_the_middle_stops_and_the_rest_is_not_sent(
     failed_and_unknown: tuple[int, int],
 ) -> None:
     moves = noisy(datadog)
-    sixty.on_patch = deque([PASS, *[reply] * 50])
+    sixty.scripts = {"PATCH": [PASS, *[reply] * 50]}
     applied = apply(moves, update=datadog.update, journal=journal, batch_size=10)
     assert (len(applied.failed), len(applied.unknown)) == failed_and_unknown
     assert (len(applied.done), len(applied.not_sent)) == (10, 5)
@@ -404,7 +391,7 @@ def test_a_server_that_is_gone_in_the_middle(
     sixty: Fake, datadog: Datadog, journal: Journal
 ) -> None:
     moves = noisy(datadog)
-    sixty.on_patch = deque([PASS, Reply(own=True, leave=True)])
+    sixty.scripts = {"PATCH": [PASS, Reply(own=True, leave=True)]}
     applied = apply(moves, update=datadog.update, journal=journal, batch_size=10)
     assert (len(applied.done), len(applied.failed), len(applied.not_sent)) == (20, 5, 0)
     assert isinstance(applied.error, BackendError)
