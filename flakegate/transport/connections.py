@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 _PROXIES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
 
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: `requests` reads a target that it is not to follow, too, and may choke on it."""
+        del resp
+
+
 class Connections:
     """Sessions to one base address, for any number of threads.
 
@@ -56,7 +62,7 @@ class Connections:
             self._idle.pop().close()
 
     def _new(self) -> requests.Session:
-        session = requests.Session()
+        session = _Session()
         session.headers.update(
             {
                 "User-Agent": f"flakegate/{VERSION}",
