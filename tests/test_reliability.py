@@ -22,6 +22,9 @@ FAULTS = (
     "reset after the answer", "slow drip", "read timeout", "truncated gzip",
     "HTML instead of JSON", "JSON of the wrong shape", "unknown enums", "nulls everywhere",
     "`envs` as text", "a repeated cursor", "an empty page in the middle", "a page that shrinks",
+    "200 with `has_errors`", "ids missing from the results", "duplicate ids",
+    "403 in the middle of an apply", "SIGTERM at any step", "SIGKILL at any step",
+    "a full disk under the journal", "a clock that jumps back",
 )  # fmt: skip
 
 
