@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.model import FlakyTest, State
+from flakegate.model import FlakyTest, State, StateCause
 from flakegate.policy.decide import decide
 from flakegate.policy.needs import Descent, Wanted, fields_of, needs, whole
 from flakegate.policy.rules import Limits, Policy, Rule
 from flakegate.policy.syntax import show
 
-from .strategies import NOW, evidences, exemption, flaky_tests, nodes, rule, rules, whens
+from .strategies import NOW, causes, evidences, exemption, flaky_tests, nodes, rule, rules, whens
 
 if TYPE_CHECKING:
     from flakegate.policy.plan import Plan
@@ -111,7 +111,7 @@ def searched(wanted: Wanted, tests: list[FlakyTest], *, page: int, first: bool) 
 
     first: tests without a rate come first, else last.
     """
-    found = []
+    found = [test for test in tests if test.id in wanted.ids]
     for state, least in wanted.states.items():
         known = [test for test in tests if test.state is state]
         rated = [test for test in known if test.failure_rate is not None]
@@ -142,8 +142,20 @@ def told(policy: Policy, tests: list[FlakyTest]) -> tuple[object, ...]:
 
 
 rates = st.none() | st.floats(-10, 200) | st.sampled_from([0.0, 5.0, 20.0, ABOVE_20, 50.0, 100.0])
+dated = st.builds(
+    StateCause,
+    at=st.just(NOW - 86_400),
+    actor=st.just("dana"),
+    until=st.sampled_from([NOW - 1, NOW + 1]),
+    before=st.none() | st.sampled_from(State),
+)
 lists = st.lists(
-    st.builds(lambda test, rate: replace(test, failure_rate=rate), flaky_tests, rates),
+    st.builds(
+        lambda test, rate, cause: replace(test, failure_rate=rate, cause=cause),
+        flaky_tests,
+        rates,
+        causes | dated,
+    ),
     max_size=30,
     unique_by=lambda test: test.id,
 )
@@ -186,7 +198,8 @@ policies = st.builds(
 def test_no_move_rests_on_what_is_not_read(
     policy: Policy, tests: list[FlakyTest], page: int, first: bool
 ) -> None:
-    found = searched(needs(policy), tests, page=page, first=first)
+    for_a_time = [test.id for test in tests if test.cause and test.cause.until is not None]
+    found = searched(needs(policy, for_a_time), tests, page=page, first=first)
     assert told(policy, found) == told(policy, tests)
 
 

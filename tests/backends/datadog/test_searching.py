@@ -147,7 +147,8 @@ def test_histories_come_only_where_they_are_wanted(fake: FakeDatadog) -> None:
         flaky("lags", state="disabled", history=history),
         flaky("odd", state="fixed", history=[{"timestamp": "soon"}]),
     ]
-    with_history = search(fake, whole(fields={"state_age"}))
+    states = dict.fromkeys((ACTIVE, DISABLED, FIXED))
+    with_history = search(fake, Wanted(states=states, ids=frozenset({"q"}), history=True))
     assert {test.id: test.state_since for test in with_history} == {
         "q": THEN, "new": THEN - 5, "lags": None, "odd": None,
     }  # fmt: skip
