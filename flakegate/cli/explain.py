@@ -19,7 +19,7 @@ from flakegate.explain import Backing, Explanation, Fate, fate
 from flakegate.explained import lines, to_json
 from flakegate.gate import BLOCKED, excuse
 from flakegate.policy.decide import consider
-from flakegate.policy.needs import fields_of, whole
+from flakegate.policy.needs import STATE_AGE, fields_of, whole
 from flakegate.publish import console
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ def command(*, test: str, policy_file: str | None, where: Where, output_format: 
 
 def _explanation(call: Call, context: CIContext, backend: Backend, name: str) -> Explanation:
     """Looks the test up and asks every stage of it that decides."""
-    tests = read_tests(call, context, backend, whole(fields=fields_of(call.policy)))
+    gate, fields = call.policy.gate, fields_of(call.policy)
+    if gate.max_age is not None or gate.min_state_age:
+        fields |= {STATE_AGE}
+    tests = read_tests(call, context, backend, whole(fields=fields))
     recorded = backend.recorded()
     names = {key: each.fqn for key, each in recorded.items()}
     names |= {test.id: test.fqn for test in tests}

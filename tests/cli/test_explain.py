@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.reports import SMALLEST, junit, write
-from tests.fake_datadog import KEYS, FakeDatadog, flaky
+from tests.fake_datadog import KEYS, FakeDatadog, changed, flaky
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,3 +142,18 @@ def test_datadog_says_what_it_does_not_know(flakegate: Caller, folder: Path) -> 
         assert clause["value"] is None
         assert clause["origin"] == "datadog does not know it of this test"
         assert {request.method for request in fake.requests} == {"POST"}
+
+
+def test_how_old_a_state_is_in_datadog_is_asked_for_where_it_counts(
+    flakegate: Caller, folder: Path
+) -> None:
+    at = 1_795_176_000.0 - 20 * 86_400  # 20 days before what FLAKEGATE_TIME says
+    history = [changed("quarantined", at=at, policy="ftm_policy.manual")]
+    with FakeDatadog(tests=[flaky("one", state="quarantined", history=history)]) as fake:
+        env = {**KEYS, "FLAKEGATE_API_URL": fake.url}
+        for limit, words in (
+            ("10d", "longer than gate.max_age"),
+            ("30d", "is excused (quarantined)"),
+        ):
+            write(folder, "flakegate.yml", f"version: 1\ngate: {{max_age: {limit}}}\n")
+            assert words in flakegate("explain", "test_one", **env).out

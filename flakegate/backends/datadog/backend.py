@@ -97,8 +97,7 @@ class Datadog:
                 progress(so_far, None)
 
         found = search(self._transport, walks, tell)
-        if found.left_out:
-            self._warn(f"{len(found.left_out)} of Datadog's tests left out: {found.left_out[0]}")
+        self._warn_of(found.left_out)
         tests = [found.tests[test_id] for test_id in sorted(found.tests)]
         # Who changed a state is asked of `last_changes`: of the moment, and where it matters.
         return [replace(test, cause=None) for test in tests] if wanted.history else tests
@@ -114,7 +113,12 @@ class Datadog:
         if len(queries) > MOST_QUERIES:
             queries = [search_query(self._repository, [each], self._query) for each in State]
         found = search(self._transport, [Walk(query=each, history=True) for each in queries])
+        self._warn_of(found.left_out)
         return [found.tests[test_id] for test_id in sorted(found.tests)]
+
+    def _warn_of(self, left_out: Sequence[str]) -> None:
+        if left_out:
+            self._warn(f"{len(left_out)} of Datadog's tests left out: {left_out[0]}")
 
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
         """Carries out one batch; see `updating.update`."""

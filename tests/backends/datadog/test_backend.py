@@ -241,6 +241,7 @@ def test_suites_are_looked_up_whole_and_no_others(fake: FakeDatadog) -> None:
         flaky("b", suite="test_a.py", state="fixed"),
         flaky("of the package", suite="x_test.go", module="example.com/x"),
         flaky("other", suite="test_b.py"),
+        flaky("of no state", suite="test_a.py", state="on_hold"),
     ]
     named = Candidate(module="m", suite="test_a.py", name="n", base_dir="", path="")
     wanted = [named, replace(named, suite="a suite that is not there")]
@@ -249,6 +250,7 @@ def test_suites_are_looked_up_whole_and_no_others(fake: FakeDatadog) -> None:
         assert not opened.datadog.by_identity
         found = opened.datadog.in_suites(wanted)
     assert [test.id for test in found] == ["a", "b", "of the package"]
+    assert opened.warnings == ["1 of Datadog's tests left out: its flaky_state is 'on_hold'"]
     assert len(fake.requests) == 1
 
 
