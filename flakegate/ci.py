@@ -173,8 +173,14 @@ def repository_id(remote: str) -> str | None:
         host, path = scp["host"], scp["path"]
     else:
         return None
-    path = path.strip("/").removesuffix(".git").strip("/")
+    path = _plain_path(path)
     return f"{host}/{path}".lower() if host and path else None
+
+
+def _plain_path(path: str) -> str:
+    """Lower-case, without `.git` at the end and without slashes that separate nothing."""
+    plain = "/".join(part for part in path.lower().split("/") if part)
+    return plain.removesuffix(".git").rstrip("/")
 
 
 def may_apply(setting: str, context: CIContext, override: bool | None) -> Permission:
@@ -396,7 +402,8 @@ def _overridden(found: CIContext, env: Mapping[str, str]) -> CIContext:
         repository = _USER.sub("//", repository)  # it may be a token, and is shown
         named = repository_id(repository)
         if named is None:
-            named = repository if repository.startswith("local/") else repository.lower()
+            plain = repository.lower().removesuffix(".git")
+            named = repository if repository.startswith("local/") else plain
         found = replace(found, repository=named)
     if (number := env.get("FLAKEGATE_PULL_REQUEST")) and number != found.pull_request:
         # A CI that knows forks did not know this one, so it may be a fork's. Elsewhere whoever set

@@ -126,6 +126,13 @@ def test_sites(site: str, host: str) -> None:
     assert address({"DATADOG_SITE": site}, None) == f"https://api.{host}"
 
 
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("written", ["{}", "{}/", "api.{}", "https://app.{}", "HTTPS://{}/a?b=c#d"])
+def test_every_site_however_it_is_written(site: str, written: str) -> None:
+    for spelling in (written.format(site), written.format(site.upper())):
+        assert address({"DD_SITE": spelling}, None) == f"https://api.{site}"
+
+
 @pytest.mark.parametrize("site", ["acme.datadoghq.com", "us1", "datadoghq", "evil.com", " ", "a b"])
 def test_an_unknown_site_lists_those_there_are(site: str) -> None:
     with pytest.raises(BackendError) as caught:

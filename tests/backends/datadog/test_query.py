@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.backends.datadog.query import quoted, repository_id, search_query
+from flakegate.backends.datadog.query import (
+    id_queries,
+    quoted,
+    repository_id,
+    search_query,
+    suite_queries,
+)
 from flakegate.errors import PolicyError, UsageError
+from flakegate.matching.candidate import Candidate
 from flakegate.model import State
 from tests import fake_search
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 REPOSITORY = "github.com/acme/shop"
 
@@ -80,6 +92,47 @@ def test_no_query_of_the_policy_widens_the_search(more: str) -> None:
         return
     assert not matches(facets("github.com/other/one", "active", env="ci"))
     assert not matches(facets(REPOSITORY, "fixed", env="ci"))
+
+
+hostile = st.lists(st.sampled_from([*PIECES, "*", "?", "a", ") OR env:*", "AND"])).map("".join)
+values = hostile | st.text(max_size=12)
+
+
+@given(st.sets(values, max_size=8), values, st.sampled_from([None, "env:ci OR env:prod"]))
+def test_searches_by_value_find_these_values_in_this_repository(
+    wanted: set[str], other: str, more: str | None
+) -> None:
+    suites = [
+        Candidate(module=None, suite=suite, name="n", base_dir="", path="") for suite in wanted
+    ]
+    for key, queries in (
+        ("fingerprint_fqn", id_queries(REPOSITORY, wanted, more)),
+        ("@test.suite", suite_queries(REPOSITORY, suites, more)),
+    ):
+        searches = [fake_search.parse(query) for query in queries]
+
+        def found(
+            value: str,
+            repository: str,
+            env: str,
+            key: str = key,
+            searches: Sequence[fake_search.Matches] = searches,
+        ) -> bool:
+            test = facets(repository, "active", env=env, **{key: value})
+            return any(matches(test) for matches in searches)
+
+        assert all(found(value, REPOSITORY, "ci") for value in wanted)
+        assert found(other, REPOSITORY, "ci") is (other in wanted)
+        assert not any(found(value, "github.com/acme/other", "ci") for value in wanted)
+        assert more is None or not any(found(value, REPOSITORY, "dev") for value in wanted)
+
+
+@given(st.sets(st.text(min_size=1, max_size=300), max_size=60))
+def test_no_search_is_too_long_to_send(wanted: set[str]) -> None:
+    queries = id_queries(REPOSITORY, wanted, "env:ci")
+    longest = max((len(quoted(each)) for each in wanted), default=0)
+    assert all(len(query) <= 5_000 + longest for query in queries)
+    assert sum(query.count("fingerprint_fqn:") for query in queries) >= len(wanted)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
