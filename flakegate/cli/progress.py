@@ -25,22 +25,22 @@ def progress(label: str) -> Iterator[Progress]:
         yield _lines(label)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[so_far]}"),
         console=Console(stderr=True),
         transient=True,
     )
-    task = bar.add_task(label, total=None)
+    task = bar.add_task(label, total=None, so_far="")
     reports = 0
 
     def show(done: int, total: int | None) -> None:
         nonlocal reports
         reports += 1
-        bar.update(task, completed=done, total=total)
+        bar.update(task, completed=done, total=total, so_far=_count(done, total))
         if reports > 1:
             bar.start()
 
@@ -50,6 +50,10 @@ def progress(label: str) -> Iterator[Progress]:
         bar.stop()
 
 
+def _count(done: int, total: int | None) -> str:
+    return f"{done:,} of {total:,}" if total else f"{done:,}"
+
+
 def _lines(label: str) -> Progress:
     said = 0
 
@@ -57,7 +61,6 @@ def _lines(label: str) -> Progress:
         nonlocal said
         if done // EVERY > said // EVERY:
             said = done
-            of = f" of {total:,}" if total else ""
-            print(f"{label}: {done:,}{of}", file=sys.stderr, flush=True)
+            print(f"{label}: {_count(done, total)}", file=sys.stderr, flush=True)
 
     return tell

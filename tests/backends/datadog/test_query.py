@@ -127,6 +127,12 @@ def test_searches_by_value_find_these_values_in_this_repository(
         assert more is None or not any(found(value, REPOSITORY, "dev") for value in wanted)
 
 
+def test_many_values_are_few_searches_none_too_long_to_send() -> None:
+    queries = id_queries(REPOSITORY, {f"{number:0>40}" for number in range(500)})
+    assert len(queries) == 8
+    assert max(map(len, queries)) < 5_000
+
+
 @given(st.sets(st.text(min_size=1, max_size=300), max_size=60))
 def test_no_search_is_too_long_to_send(wanted: set[str]) -> None:
     queries = id_queries(REPOSITORY, wanted, "env:ci")
