@@ -16,16 +16,16 @@ Item = TypeVar("Item")
 def abreast(sources: Sequence[Callable[[], Iterator[Item]]], *, at_once: int) -> Generator[Item]:
     """The items of all sources as they come; each source's own stay in their order.
 
-    at_once: the most sources that are read at the same time. The first error of any of them is
+    at_once: the most sources that are read at the same time. The others begin when the first one
+    has given an item, so that what fails at once fails once. The first error of any of them is
     raised here, and ends all. The threads are daemons, and nobody waits for them: neither an error
     nor an interrupt is held up by the others, which end with the item that they are waiting for.
     """
     crew: _Crew[Item] = _Crew()
     for source in sources:
         crew.waiting.put(source)
-    at_work = min(at_once, len(sources))
-    for _ in range(at_work):
-        Thread(target=crew.work, daemon=True).start()
+    most = min(at_once, len(sources))
+    at_work = crew.grow(min(1, most))
     try:
         while at_work:
             came = crew.came.get()
@@ -34,6 +34,7 @@ def abreast(sources: Sequence[Callable[[], Iterator[Item]]], *, at_once: int) ->
                 if came.error is not None:
                     raise came.error
             else:
+                at_work += crew.grow(most)
                 yield came
     finally:
         crew.over.set()
@@ -51,6 +52,15 @@ class _Crew(Generic[Item]):
     waiting: SimpleQueue[Callable[[], Iterator[Item]]] = field(default_factory=SimpleQueue)
     came: SimpleQueue[Item | _Done] = field(default_factory=SimpleQueue)
     over: Event = field(default_factory=Event)
+    threads: list[Thread] = field(default_factory=list)
+
+    def grow(self, most: int) -> int:
+        """Starts what is missing of so many threads; how many that were."""
+        new = [Thread(target=self.work, daemon=True) for _ in range(most - len(self.threads))]
+        self.threads.extend(new)
+        for thread in new:
+            thread.start()
+        return len(new)
 
     def work(self) -> None:
         """One thread: source after source, until there is none left or all is over."""

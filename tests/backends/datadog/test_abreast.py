@@ -41,6 +41,7 @@ def test_no_source_is_no_item() -> None:
 
 def test_as_many_at_once_as_allowed_and_no_more() -> None:
     together = threading.Barrier(3, timeout=PATIENCE)
+    first = threading.Event()
     lock = threading.Lock()
     running, most = 0, 0
 
@@ -49,14 +50,33 @@ def test_as_many_at_once_as_allowed_and_no_more() -> None:
         with lock:
             running += 1
             most = max(most, running)
+            leads = not first.is_set()
+            first.set()
+        if leads:
+            yield 0
         together.wait()
         yield 1
         together.wait()
         with lock:
             running -= 1
 
-    assert list(abreast([source] * 6, at_once=3)) == [1] * 6
+    assert list(abreast([source] * 6, at_once=3)) == [0] + [1] * 6
     assert most == 3
+
+
+def test_what_fails_at_once_fails_once() -> None:
+    begun = []
+
+    def refused() -> str:
+        begun.append(1)
+        raise LookupError("refused")
+
+    def source() -> Iterator[str]:
+        yield refused()
+
+    with pytest.raises(LookupError, match="refused"):
+        list(abreast([source] * 4, at_once=4))
+    assert len(begun) == 1
 
 
 class Waiting:
@@ -87,7 +107,8 @@ def failing(after: threading.Event) -> Iterator[str]:
 @pytest.mark.parametrize("empty", [True, False])
 def test_an_error_waits_for_nobody_and_ends_the_others(empty: bool) -> None:
     slow, never = Waiting(empty=empty), Waiting()
-    sources: list[Source] = [slow, partial(failing, slow.waits), never]
+    lead = partial(counting, "lead", 1)
+    sources: list[Source] = [lead, slow, partial(failing, slow.waits), never]
     with pytest.raises(LookupError, match="page 2"):
         list(abreast(sources, at_once=2))
     assert not slow.gone.is_set(), "the error came while the other was still waiting"
@@ -116,7 +137,7 @@ def test_an_interrupt_waits_for_nobody() -> None:
         yield "about to"
         signal.raise_signal(signal.SIGINT)
 
-    sources: list[Source] = [slow, interrupt]
+    sources: list[Source] = [partial(counting, "lead", 1), slow, interrupt]
     with pytest.raises(KeyboardInterrupt):
         list(abreast(sources, at_once=2))
     assert not slow.gone.is_set()
