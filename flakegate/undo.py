@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flakegate.attribution import moved
 from flakegate.errors import UsageError
+from flakegate.escape import terminal
 from flakegate.model import Transition
 from flakegate.policy.holds import day
 from flakegate.policy.plan import CHANGED, Skip
@@ -35,7 +36,11 @@ def choose(text: str, calls: Sequence[PastCall]) -> PastCall:
     if len(found) == 1:
         return found[0]
     if found:
-        rows = [f"  {each.name}  {day(each.at)}  {each.run}" for each in reversed(found[-MOST:])]
+        rows = [
+            # From a file: one with a line break in it must not look like two.
+            terminal(f"  {each.name}  {day(each.at)}  {each.run}")
+            for each in reversed(found[-MOST:])
+        ]
         more = [f"  … and {len(found) - MOST:,} older ones"] if len(found) > MOST else []
         message = "\n".join([f"{len(found):,} calls match {text!r}", *rows, *more])
         raise UsageError(message, tip="name one by the beginning of its line")

@@ -133,6 +133,13 @@ def test_many_calls_of_one_key_are_not_all_listed() -> None:
         choose("shop", many)
 
 
+def test_a_key_with_a_line_break_is_one_line() -> None:
+    forged = [call(entry("a", batch=f"{n}-1"), run="ci\n  17ff  not a call") for n in "ab"]
+    with pytest.raises(UsageError) as caught:
+        choose("ci", forged)
+    assert len(caught.value.message.splitlines()) == 3
+
+
 def test_a_call_in_a_line() -> None:
     past = call(entry("a"), entry("b"), entry("c", rule=None))
     assert in_a_line(past) == "2 changes by noisy, 1 change by dana"

@@ -178,6 +178,52 @@ def test_a_signal_while_the_answer_is_awaited(
     check_the_next_call(forks, order, datadog, number.name)
 
 
+@pytest.mark.parametrize(
+    ("command", "states"),
+    [
+        (("run", "--apply"), {"want-119": "quarantined", "below-0": "active"}),
+        (("set", "below-0", "fixed", "--reason", "x"), {"want-119": "active", "below-0": "fixed"}),
+        (("undo", "last", "--apply"), {"want-000": "active", "want-119": "active"}),
+    ],
+)  # fmt: skip
+def test_whatever_changes_states_takes_up_what_was_left(
+    forks: Forks,
+    datadog: FakeDatadog,
+    order: Order,
+    command: tuple[str, ...],
+    states: dict[str, str],
+) -> None:
+    killed_in_the_first_batch(forks, order, datadog)
+    ended = forks.call(replace(order, arguments=command))
+    assert ended.code == 0, ended.out
+    assert "interrupted: 100 of 100 open changes were made; the journal has it now" in ended.out
+    assert journal(Path(order.folder)).open() == []
+    assert {test: datadog.states[test] for test in states} == states
+
+
+def killed_in_the_first_batch(forks: Forks, order: Order, datadog: FakeDatadog) -> None:
+    datadog.scripts = {"PATCH": [faults.NEVER]}
+    pid = forks.start(order)
+    while len(made(datadog)) < 100:
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    assert forks.end().code == -signal.SIGKILL
+    assert len(journal(Path(order.folder)).open()) == 100
+
+
+@pytest.mark.parametrize(
+    "command", [("plan",), ("apply", "--dry-run"), ("undo", "last"), ("list",)]
+)
+def test_what_changes_no_states_leaves_the_journal_alone(
+    forks: Forks, datadog: FakeDatadog, order: Order, command: tuple[str, ...]
+) -> None:
+    killed_in_the_first_batch(forks, order, datadog)
+    path = Path(order.folder) / ".flakegate/journal.jsonl"
+    before = path.read_bytes()
+    assert forks.call(replace(order, arguments=command)).code == 0
+    assert path.read_bytes() == before
+
+
 def test_a_second_signal_does_not_wait(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
     datadog.scripts = {"PATCH": [faults.NEVER]}
     pid = forks.start(order)
