@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from flakegate.model import FlakyTest
 
-# Failures in a row are a regression if a test that fails as often as this one does otherwise would
-# show a row of their length in fewer than one of twenty weeks. Two in a row prove nothing.
+# Failures in a row are a regression if a test that fails as often as this one does otherwise in
+# the same leg would show a row of their length in fewer than one of twenty weeks. Two in a row
+# prove nothing. Other legs are left aside: most likely they have the same regression, and the
+# failures of each would make those of the others look usual.
 CHANCE = 0.05
 SHORTEST = 3
 
@@ -88,7 +90,7 @@ def steady(
         if row not in tests:
             continue
         number, test = tests[row]
-        regression = _regression(test, in_a_row(legs, failed, _ran(bits, number)))
+        regression = _regressions(legs, failed, _ran(bits, number))
         outage = {each.run for each in failed if by_id[each.run].crowded}
         if regression or outage:
             found[row] = _without(test, [by_id[each.run] for each in failed], regression, outage)
@@ -106,33 +108,38 @@ def is_regression(length: int, *, failures: int, runs: int) -> bool:
     return runs * otherwise**length < CHANCE
 
 
-def in_a_row(
-    legs: Mapping[str, Leg], failed: Iterable[Failed], ran: Callable[[Run], bool]
-) -> Iterator[list[int]]:
-    """The runs (ids) in which the test failed one after the other in the same leg, row by row.
-
-    ran: whether the test did in a run. A run in which it did not neither makes a row longer nor
-    ends it; one in which it passed, if only on a retry, ends it.
-    """
-    broke = {each.run for each in failed if not each.passed}
+def _regressions(
+    legs: Mapping[str, Leg], failed: Sequence[Failed], ran: Callable[[Run], bool]
+) -> set[int]:
+    """The runs (ids) of all rows of failures that are a regression. ran: as in `in_a_row`."""
+    found: set[int] = set()
     for leg in legs.values():
-        row: list[int] = []
-        before = 0
-        for place in sorted(leg.places[run] for run in broke & leg.places.keys()):
-            if row and any(map(ran, leg.runs[before + 1 : place])):
-                yield row
-                row = []
-            row.append(leg.runs[place].id)
-            before = place
-        if row:
+        here = [each for each in failed if each.run in leg.places]
+        rows = [row for row in in_a_row(leg, here, ran) if len(row) >= SHORTEST]
+        runs = sum(map(ran, leg.runs)) if rows else 0
+        for row in rows:
+            if is_regression(len(row), failures=len(here), runs=runs):
+                found.update(row)
+    return found
+
+
+def in_a_row(leg: Leg, failed: Iterable[Failed], ran: Callable[[Run], bool]) -> Iterator[list[int]]:
+    """The runs (ids) of this leg in which the test failed one after the other, row by row.
+
+    failed: those of this leg in which it did. ran: whether the test did in a run. A run in which it
+    did not neither makes a row longer nor ends it; one in which it passed, if only on a retry, ends
+    it.
+    """
+    row: list[int] = []
+    before = 0
+    for place in sorted(leg.places[each.run] for each in failed if not each.passed):
+        if row and any(map(ran, leg.runs[before + 1 : place])):
             yield row
-
-
-def _regression(test: FlakyTest, rows: Iterable[list[int]]) -> set[int]:
-    """The runs of all rows of failures that are a regression."""
-    failures, ran = test.failures or 0, test.runs or 0
-    long = (row for row in rows if is_regression(len(row), failures=failures, runs=ran))
-    return {run for row in long for run in row}
+            row = []
+        row.append(leg.runs[place].id)
+        before = place
+    if row:
+        yield row
 
 
 def _ran(bits: Mapping[int, int], number: int) -> Callable[[Run], bool]:

@@ -100,6 +100,26 @@ def test_a_pass_in_another_leg_does_not_end_it_and_a_failure_there_is_no_part_of
     assert steady(tmp_path, *linux, *windows) is None
 
 
+@pytest.mark.parametrize("legs", [2, 4, 9])
+@pytest.mark.parametrize(
+    "letters", ["p" * 9 + "fff" + "pp", "ppfff" + "pp", "p" * 7 + "fffff" + "pp"]
+)
+def test_the_legs_of_a_matrix_do_not_excuse_each_other(
+    tmp_path: Path, letters: str, legs: int
+) -> None:
+    matrix = [week(letters, f"leg-{leg}:", first=1 + 100 * leg) for leg in range(legs)]
+    failures = letters.count("f") * legs
+    passes = len(letters) * legs - failures
+    found = steady(tmp_path, *(each for leg in matrix for each in leg))
+    assert left(found) == (0, passes, failures, 0)
+
+
+def test_how_often_it_fails_otherwise_is_asked_of_the_same_leg(tmp_path: Path) -> None:
+    linux = week("p" * 20 + "fff" + "p" * 10, "linux:")
+    windows = week("pf" * 16, "windows:", first=101)
+    assert left(steady(tmp_path, *linux, *windows)) == (16, 62, 3, 0)
+
+
 def test_a_row_ends_with_its_leg(tmp_path: Path) -> None:
     linux = week("p" * 20 + "ff", "linux:")
     windows = week("ff" + "p" * 20, "windows:", first=101)
