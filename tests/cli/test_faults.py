@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NOON = 1_795_176_000.0  # what FLAKEGATE_TIME says
 PLANNED = {f"want-{number}": "quarantined" for number in range(5)}
-IMPATIENT = {"FLAKEGATE_TIMEOUT": "0.6"}  # seconds for one request and all its attempts
+IMPATIENT = {"FLAKEGATE_TIMEOUT": "0.3"}  # seconds for one request and all its attempts
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def untouched(datadog: FakeDatadog) -> bool:
 
 # Each of these passes by itself: the request is made again, and nothing is lost or made twice.
 PASSING = {
-    "429 with headers": [rate_limited("0.05"), rate_limited("0.05")],
+    "429 with headers": [rate_limited("0.05")],
     "429 without headers": [Reply(status=429)],
     "500": [Reply(status=500)],
     "502": [faults.page("Bad gateway", status=502)],
@@ -213,7 +213,7 @@ def test_no_answer_to_a_change(
     apply: Callable[..., Done], datadog: FakeDatadog, folder: Path
 ) -> None:
     datadog.scripts = {"PATCH": [faults.NEVER]}
-    done = apply(**IMPATIENT)
+    done = apply(FLAKEGATE_TIMEOUT="1")
     assert done.code == 0
     assert carried_out(datadog)
     assert '"unknown"' not in (folder / ".flakegate/journal.jsonl").read_text()

@@ -231,7 +231,8 @@ def test_a_rate_limit_in_the_middle_of_a_walk_loses_nothing(fake: FakeDatadog) -
 @pytest.mark.parametrize("body", [b"<html><title>Sign in</title></html>", b"[]", b'{"data":7}'])
 def test_nonsense_with_a_200_is_no_empty_list(fake: FakeDatadog, body: bytes) -> None:
     fake.always = Reply(body=body, headers={"Content-Type": "text/html"})
-    with Opened(fake) as opened, pytest.raises(BackendError, match="not what Datadog's|a web page"):
+    wrong = r"not what Datadog's|a web page"
+    with Opened(fake) as opened, pytest.raises(BackendError, match=wrong):
         opened.ids()
 
 
