@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,15 @@ import pytest
 
 from flakegate.entries import Entry, entries
 from flakegate.journal import Journal
-from tests import faults
 from tests.cli.forks import Ended, Forks, Order
 from tests.cli.reports import write
 from tests.fake_datadog import KEYS, REPOSITORY, FakeDatadog, flaky
+from tests.faults import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.faults import Request
 
 NOON = 1_795_176_000.0
 POLICY = """\
@@ -33,6 +36,7 @@ rules: [{id: noisy, to: quarantined, when: failure_rate > 20%}]
 """
 WANTED = [f"want-{number:03}" for number in range(120)]  # two batches
 STEPS = 60  # more than a whole call takes
+LONG = 60.0  # seconds, on a machine that is very busy
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +45,42 @@ def forks() -> Iterator[Forks]:
         yield forks
 
 
+@dataclass(slots=True, kw_only=True, eq=False)
+class Held(FakeDatadog):
+    """Holds the first PATCH for as long as the test wants.
+
+    hold: at which moment: "late": it is carried out afterwards; "done": it was before, but not
+    answered; "never": it is refused afterwards; "": it is not held.
+    """
+
+    hold: str = ""
+    reached: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, request: Request) -> Reply:
+        if request.method != "PATCH" or not self.hold or self.gate.is_set():
+            return FakeDatadog.answer(self, request)
+        reply = FakeDatadog.answer(self, request) if self.hold == "done" else Reply(status=503)
+        self.reached.set()
+        assert self.gate.wait(LONG)
+        return FakeDatadog.answer(self, request) if self.hold == "late" else reply
+
+    def until_held(self) -> None:
+        assert self.reached.wait(LONG)
+
+
 @pytest.fixture
-def datadog() -> Iterator[FakeDatadog]:
-    with FakeDatadog(clock=lambda: NOON) as fake:
+def datadog() -> Iterator[Held]:
+    with Held(clock=lambda: NOON) as fake:
         fill(fake)
         yield fake
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def fill(fake: FakeDatadog) -> None:
@@ -89,12 +124,12 @@ def done(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def order(datadog: FakeDatadog, tmp_path: Path) -> Order:
+def order(datadog: Held, tmp_path: Path) -> Order:
     """`flakegate apply` in an empty folder with the policy."""
     return order_in(tmp_path, datadog)
 
 
-def order_in(folder: Path, datadog: FakeDatadog) -> Order:
+def order_in(folder: Path, datadog: Held) -> Order:
     folder.mkdir(exist_ok=True)
     write(folder, "flakegate.yml", POLICY)
     env = {
@@ -112,7 +147,7 @@ def retried(forks: Forks, order: Order) -> Ended:
     return forks.call(replace(order, step=0, most=None))
 
 
-def check_the_next_call(forks: Forks, order: Order, datadog: FakeDatadog, at: str) -> None:
+def check_the_next_call(forks: Forks, order: Order, datadog: Held, at: str) -> None:
     """After whatever happened: the rest is made, once, and the journal agrees with the server."""
     folder = Path(order.folder)
     before, waiting = made(datadog), journal(folder).open()
@@ -130,7 +165,7 @@ def check_the_next_call(forks: Forks, order: Order, datadog: FakeDatadog, at: st
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_signal_at_any_step(
-    forks: Forks, datadog: FakeDatadog, tmp_path: Path, number: signal.Signals
+    forks: Forks, datadog: Held, tmp_path: Path, number: signal.Signals
 ) -> None:
     states_at_the_end = set()
     for step in range(1, STEPS):
@@ -155,27 +190,28 @@ def test_a_signal_at_any_step(
     assert states_at_the_end == ({0, 100} if number == signal.SIGTERM else {0, 100, 120})
 
 
-@pytest.mark.parametrize("carried_out", [True, False])
+@pytest.mark.parametrize("moment", ["late", "done", "never"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_signal_while_the_answer_is_awaited(
-    forks: Forks, datadog: FakeDatadog, order: Order, number: signal.Signals, *, carried_out: bool
+    forks: Forks, datadog: Held, order: Order, number: signal.Signals, moment: str
 ) -> None:
-    datadog.scripts = {"PATCH": [faults.Reply(wait=0.5, own=carried_out, status=503)]}
+    datadog.hold = moment
     pid = forks.start(order)
-    while not patched(datadog):
-        time.sleep(0.005)
+    datadog.until_held()
     os.kill(pid, number)
-    ended = forks.end()
     if number == signal.SIGKILL:
-        assert ended.code == -signal.SIGKILL
+        assert forks.end().code == -signal.SIGKILL
+        datadog.gate.set()
         assert len(journal(Path(order.folder)).open()) == 100
-        datadog.scripts = {}
+        until(lambda: moment == "never" or len(made(datadog)) == 100)
     else:
+        datadog.gate.set()
+        ended = forks.end()
         assert ended.code == 130, ended.out
         assert "100 of 120 state changes" in ended.out
         assert "stopping after the request under way" in ended.out
         assert len(made(datadog)) == 100
-    check_the_next_call(forks, order, datadog, number.name)
+    check_the_next_call(forks, order, datadog, f"{number.name}, {moment}")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +224,7 @@ def test_a_signal_while_the_answer_is_awaited(
 )  # fmt: skip
 def test_whatever_changes_states_takes_up_what_was_left(
     forks: Forks,
-    datadog: FakeDatadog,
+    datadog: Held,
     order: Order,
     command: tuple[str, ...],
     states: dict[str, str],
@@ -201,13 +237,13 @@ def test_whatever_changes_states_takes_up_what_was_left(
     assert {test: datadog.states[test] for test in states} == states
 
 
-def killed_in_the_first_batch(forks: Forks, order: Order, datadog: FakeDatadog) -> None:
-    datadog.scripts = {"PATCH": [faults.NEVER]}
+def killed_in_the_first_batch(forks: Forks, order: Order, datadog: Held) -> None:
+    datadog.hold = "done"
     pid = forks.start(order)
-    while len(made(datadog)) < 100:
-        time.sleep(0.005)
+    datadog.until_held()
     os.kill(pid, signal.SIGKILL)
     assert forks.end().code == -signal.SIGKILL
+    datadog.gate.set()
     assert len(journal(Path(order.folder)).open()) == 100
 
 
@@ -215,7 +251,7 @@ def killed_in_the_first_batch(forks: Forks, order: Order, datadog: FakeDatadog) 
     "command", [("plan",), ("apply", "--dry-run"), ("undo", "last"), ("list",)]
 )
 def test_what_changes_no_states_leaves_the_journal_alone(
-    forks: Forks, datadog: FakeDatadog, order: Order, command: tuple[str, ...]
+    forks: Forks, datadog: Held, order: Order, command: tuple[str, ...]
 ) -> None:
     killed_in_the_first_batch(forks, order, datadog)
     path = Path(order.folder) / ".flakegate/journal.jsonl"
@@ -224,22 +260,19 @@ def test_what_changes_no_states_leaves_the_journal_alone(
     assert path.read_bytes() == before
 
 
-def test_a_second_signal_does_not_wait(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
-    datadog.scripts = {"PATCH": [faults.NEVER]}
+def test_a_second_signal_does_not_wait(forks: Forks, datadog: Held, order: Order) -> None:
+    datadog.hold = "done"
     pid = forks.start(order)
-    while not patched(datadog):
-        time.sleep(0.005)
+    datadog.until_held()
     os.kill(pid, signal.SIGINT)
-    time.sleep(0.1)
     os.kill(pid, signal.SIGTERM)
     ended = forks.end()
+    datadog.gate.set()
     assert (ended.code, len(journal(Path(order.folder)).open())) == (130, 100)
     check_the_next_call(forks, order, datadog, "SIGINT, SIGTERM")
 
 
-def test_a_disk_that_is_full_at_any_byte(
-    forks: Forks, datadog: FakeDatadog, tmp_path: Path
-) -> None:
+def test_a_disk_that_is_full_at_any_byte(forks: Forks, datadog: Held, tmp_path: Path) -> None:
     whole = order_in(tmp_path / "whole", datadog)
     assert forks.call(whole).code == 0
     size = (tmp_path / "whole/.flakegate/journal.jsonl").stat().st_size
@@ -254,7 +287,7 @@ def test_a_disk_that_is_full_at_any_byte(
     assert codes == {4, 5}
 
 
-def test_a_full_disk_says_what_to_do(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
+def test_a_full_disk_says_what_to_do(forks: Forks, datadog: Held, order: Order) -> None:
     ended = forks.call(replace(order, arguments=("apply",), most=100))
     assert ended.code == 4
     assert "journal.jsonl cannot be written: File too large" in ended.out
@@ -262,7 +295,7 @@ def test_a_full_disk_says_what_to_do(forks: Forks, datadog: FakeDatadog, order: 
     assert patched(datadog) == []
 
 
-def test_a_journal_without_an_end(forks: Forks, datadog: FakeDatadog, order: Order) -> None:
+def test_a_journal_without_an_end(forks: Forks, datadog: Held, order: Order) -> None:
     """As a repository could bring it along."""
     folder = Path(order.folder) / ".flakegate"
     folder.mkdir()
@@ -273,25 +306,26 @@ def test_a_journal_without_an_end(forks: Forks, datadog: FakeDatadog, order: Ord
     assert patched(datadog) == []
 
 
-def test_two_jobs_with_one_journal_take_turns(
-    forks: Forks, datadog: FakeDatadog, order: Order
-) -> None:
-    datadog.scripts = {"PATCH": [faults.Reply(wait=0.3, own=True)]}
+def test_two_jobs_with_one_journal_take_turns(forks: Forks, datadog: Held, order: Order) -> None:
+    datadog.hold = "late"
     with Forks() as others:
         forks.start(order)
+        datadog.until_held()
         others.start(order)
+        time.sleep(0.5)  # a moment in which the other could do harm
+        datadog.gate.set()
         ended = [forks.end(), others.end()]
     assert [each.code for each in ended] == [0, 0]
-    assert sum("waiting for another flakegate" in each.out for each in ended) == 1
+    assert "interrupted" not in ended[1].out
     assert sorted(patched(datadog)) == WANTED
     assert done(Path(order.folder)) == WANTED
 
 
 def test_two_jobs_on_two_machines_end_in_one_result(
-    forks: Forks, datadog: FakeDatadog, tmp_path: Path
+    forks: Forks, datadog: Held, tmp_path: Path
 ) -> None:
     orders = [order_in(tmp_path / name, datadog) for name in "ab"]
-    datadog.scripts = {"PATCH": [faults.Reply(wait=0.3, own=True)] * 2}
+    datadog.scripts = {"PATCH": [Reply(wait=0.3, own=True)] * 2}
     with Forks() as others:
         forks.start(orders[0])
         others.start(orders[1])
