@@ -10,7 +10,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,9 @@ from flakegate.entries import Outcome
 from flakegate.errors import BackendError
 from flakegate.journal import Journal
 from flakegate.model import State, Transition, UpdateResult
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
 
 NOW = 1_795_176_000.0  # 2026-11-20T12:00:00Z
 DAY = 86_400.0
@@ -308,24 +311,25 @@ def test_what_is_from_the_future_counts_and_is_told(path: Path) -> None:
     assert (journal.ahead(NOW), journal.ahead(NOW + 500 * DAY)) == (2, 0)
 
 
-def _hold_and_die(path: Path, seconds: float) -> None:
+def _hold_and_die(path: Path, release: Event) -> None:
     with journal_at(path).alone():
         journal_at(path).intent([move("held")])
-        time.sleep(seconds)
+        release.wait()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_one_process_at_a_time_however_it_ends(path: Path) -> None:
-    holder = multiprocessing.get_context("fork").Process(target=_hold_and_die, args=(path, 0.3))
+    processes = multiprocessing.get_context("fork")
+    release = processes.Event()
+    holder = processes.Process(target=_hold_and_die, args=(path, release))
     holder.start()
     while not path.exists():
         time.sleep(0.001)
-    waited: list[str] = []
-    with journal_at(path).alone(lambda: waited.append("told")):
+    with journal_at(path).alone(release.set):  # told that it has to wait
         assert [entry.change.test for entry in journal_at(path).open()] == ["held"]
     holder.join()
     assert holder.exitcode == -signal.SIGKILL
-    assert waited == ["told"]
+    assert release.is_set()
 
 
 def test_one_that_hangs_is_not_waited_for_for_ever(path: Path) -> None:
