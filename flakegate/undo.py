@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from flakegate.attribution import moved
 from flakegate.errors import UsageError
 from flakegate.escape import terminal
-from flakegate.model import Transition
+from flakegate.model import Transition, last_day
 from flakegate.policy.holds import day
+from flakegate.policy.limits import OUT_OF_GATE
 from flakegate.policy.plan import CHANGED, Skip
 from flakegate.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flakegate.entries import Entry, PastCall
+    from flakegate.entries import Change, Entry, PastCall
     from flakegate.model import FlakyTest, StateCause
 
 LAST = "last"
@@ -52,25 +53,32 @@ def choose(text: str, calls: Sequence[PastCall]) -> PastCall:
     )
 
 
-def put_back(
+def put_back(  # noqa: PLR0913 - the facts that it rests on, each named by the caller
     past: PastCall,
-    later: Sequence[PastCall],
+    calls: Sequence[PastCall],
     tests: Mapping[str, FlakyTest],
     *,
+    now: float,
     actor: str,
     reason: str,
 ) -> tuple[tuple[Transition, ...], tuple[Skip, ...]]:
-    """The changes that undo those of `past`, by test id, and the tests that others changed since.
+    """The changes that undo those of `past`, by test id, and the tests that are left alone.
 
-    later: what the journal holds after it. tests: of the call as they are now, by id, with the
-    causes of their states as far as anybody knows them. actor: the person who asks for it.
+    What a person chose for a time comes back with its end; an excuse whose time is over does not.
+    calls: all that the journal holds, oldest first, `past` among them. tests: of the call as they
+    are now, by id, with the causes of their states as far as anybody knows them. now: seconds since
+    the epoch. actor: the person who asks for it.
     """
-    since = {entry.change.test: entry for call in later for entry in call.entries}
+    place = calls.index(past)
+    before = {each.change.test: each.change for call in calls[:place] for each in call.entries}
+    since = {each.change.test: each for call in calls[place + 1 :] for each in call.entries}
     back: list[Transition] = []
     skipped: list[Skip] = []
     for entry in sorted(past.entries, key=lambda entry: entry.change.test):
         change = entry.change
+        until = _until(change, before.get(change.test), now)
         why = _changed_since(entry, since.get(change.test), tests.get(change.test))
+        why = why or _over(change, until, now)
         if why:
             skipped.append(
                 Skip(
@@ -91,9 +99,25 @@ def put_back(
                 rule=None,
                 reason=reason,
                 actor=actor,
+                until=until,
             )
         )
     return tuple(back), tuple(skipped)
+
+
+def _until(change: Change, before: Change | None, now: float) -> float | None:
+    """When the state that the change left is over; None if it has no end, as far as is known."""
+    if before is None or before.until is None or before.to_state is not change.from_state:
+        return None
+    until = before.until.timestamp()
+    return until if now < until or change.from_state in OUT_OF_GATE else None
+
+
+def _over(change: Change, until: float | None, now: float) -> str | None:
+    """Why the state that the change left does not come back; None: it would still hold."""
+    if until is None or now < until:
+        return None
+    return f"it was {change.from_state} until {last_day(until)}, which is over"
 
 
 def _changed_since(entry: Entry, later: Entry | None, test: FlakyTest | None) -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from flakegate.entries import Change, Entry, Outcome, PastCall
@@ -49,7 +51,9 @@ OURS = StateCause(at=NOON, rule="noisy", reason="30 %")
 def undone(past: PastCall, *tests: FlakyTest, later: Sequence[PastCall] = ()) -> dict[str, str]:
     """The new state of what is put back, and why the rest is not."""
     by_id = {test.id: test for test in tests}
-    back, skipped = put_back(past, later, by_id, actor="eve", reason="undo of it")
+    back, skipped = put_back(
+        past, [past, *later], by_id, now=NOON + 90_000, actor="eve", reason="undo of it"
+    )
     assert all((each.rule, each.actor, each.reason) == (None, "eve", "undo of it") for each in back)
     assert all(each.from_state is by_id[each.test_id].state for each in back)
     assert [each.test_id for each in back] == sorted(each.test_id for each in back)
@@ -84,6 +88,54 @@ def test_what_others_changed_since_stays() -> None:
         "f": "rule another changed it since, on 2026-11-20 12:00 UTC",
         "g": "rule noisy changed it since, on 2026-11-20 13:00 UTC",
     }
+
+
+DAY = 86_400.0
+
+
+def chosen(test: str, batch: str, *, frm: State, to: State, days: float | None) -> PastCall:
+    """Somebody set it, for so many days from NOON on."""
+    made = entry(test, batch=batch, rule=None)
+    until = None if days is None else datetime.fromtimestamp(NOON + days * DAY, tz=timezone.utc)
+    change = msgspec.structs.replace(made.change, from_state=frm, to_state=to, until=until)
+    return call(replace(made, change=change))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "left", "expected"),
+    [
+        ((ACTIVE, QUARANTINED, 4), (QUARANTINED, QUARANTINED, 9), NOON + 4 * DAY),
+        ((ACTIVE, QUARANTINED, 4), (QUARANTINED, ACTIVE, None), NOON + 4 * DAY),
+        ((QUARANTINED, ACTIVE, 4), (ACTIVE, QUARANTINED, None), NOON + 4 * DAY),
+        ((ACTIVE, QUARANTINED, None), (QUARANTINED, QUARANTINED, 9), None),
+        ((ACTIVE, FIXED, 4), (QUARANTINED, ACTIVE, None), None),  # others changed it between
+        (
+            (QUARANTINED, ACTIVE, 1),
+            (ACTIVE, QUARANTINED, None),
+            None,
+        ),  # no excuse: it may come back
+        (
+            (ACTIVE, QUARANTINED, 1),
+            (QUARANTINED, ACTIVE, None),
+            "it was quarantined until 2026-11-21, which is over",
+        ),
+    ],
+)
+def test_what_was_chosen_for_a_time_comes_back_with_its_end(
+    earlier: tuple[State, State, float | None],
+    left: tuple[State, State, float | None],
+    expected: float | str | None,
+) -> None:
+    first, past = (
+        chosen("a", batch, frm=frm, to=to, days=days)
+        for batch, (frm, to, days) in (("aa-1", earlier), ("bb-1", left))
+    )
+    tests = {"a": flaky("a", left[1])}
+    back, skipped = put_back(
+        past, [first, past], tests, now=NOON + 2 * DAY, actor="eve", reason="undo of it"
+    )
+    assert [each.until for each in back] + [each.detail for each in skipped] == [expected]
+    assert all(each.to_state is left[0] for each in back)
 
 
 CALLS = [

@@ -98,7 +98,7 @@ def command(
     }
     told = tell(summary, document, output, call.env)
     if summary.changes:
-        note(_what_the_rules_do(call))
+        note(_what_the_rules_do(call, plan))
     return code if told else code or ExitCode.BACKEND
 
 
@@ -110,9 +110,7 @@ def _plan(
     past = choose(run, calls)
     tests = _as_they_are(call, context, backend, past)
     why = f"undo of {past.name}" + (f": {reason.strip()}" if reason and reason.strip() else "")
-    back, skipped = put_back(
-        past, calls[calls.index(past) + 1 :], tests, actor=person(call.env), reason=why
-    )
+    back, skipped = put_back(past, calls, tests, now=call.now, actor=person(call.env), reason=why)
     plan = Plan(
         repository=context.repository,
         backend=backend.kind,
@@ -137,12 +135,14 @@ def _as_they_are(
     return {test.id: replace(test, cause=causes.get(test.id, test.cause)) for test in tests}
 
 
-def _what_the_rules_do(call: Call) -> str:
+def _what_the_rules_do(call: Call, plan: Plan) -> str:
     """What becomes of the changes in the next policy job."""
     respect = call.policy.respect_manual
     if not respect:
         return "`respect_manual` is 0: the next policy job does again what a rule still asks for"
-    return f"the rules leave these tests alone until {day(call.now + respect)} (`respect_manual`)"
+    said = f"the rules leave these tests alone until {day(call.now + respect)} (`respect_manual`)"
+    dated = any(each.until is not None for each in plan.transitions)
+    return said + (", and those that have a day of their own until it is over" if dated else "")
 
 
 def _list(calls: Sequence[PastCall], place: str, output: Output) -> int:

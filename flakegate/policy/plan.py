@@ -26,7 +26,7 @@ class Skip:
 
     reason: a code: "exempt"; "manual", "cooldown" or "broken" where a hold keeps it; "ambiguous"
     where the backend listed it twice in different ways; CHANGED where an undo leaves alone what
-    others changed since. detail: the same in words.
+    others changed since, or what would be over by now. detail: the same in words.
     rule: the rule that would have moved it; None if none would.
     """
 
