@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PORTION = 200  # shards whose results are in memory at once
 NAMED = 5  # other repositories in a message
+TOLD = 10  # refused runs that are named: a clock that is wrong refuses all of them
 
 
 @click.command("collect")
@@ -70,6 +71,8 @@ def command(
         with progress("collecting shards") as tell:
             _fold(sorted(wanted, key=lambda shard: shard.order), store, folded, tell)
         place = store.place
+    if (more := len(folded.total.refused) - TOLD) > 0:
+        complain(f"{more:,} more runs are refused", tip="`--format json` names them all")
     if output_format == "json":
         click.echo(json.dumps(folded.document(place), indent=2))
     else:
@@ -103,7 +106,8 @@ def _fold(ordered: list[Shard], store: Store, folded: Folded, tell: Progress) ->
         except BackendError as error:
             before = f"; of those before, {count(start, 'shard')} are folded in" if start else ""
             raise BackendError(f"{error.message}{before}", tip=error.tip) from error
-        for run in recorded.of(Fate.REFUSED):
+        room = max(0, TOLD - len(folded.total.refused))
+        for run in recorded.of(Fate.REFUSED)[:room]:
             complain(terminal(run.reason or run.key))  # a key is a claim, too: no line breaks
         folded.add(records, recorded.runs)
 
@@ -117,7 +121,7 @@ def _rehearse(wanted: int, folded: Folded, output_format: str) -> None:
         found = {"shards": wanted, "broken": folded.broken, "left_out": folded.left_out}
         click.echo(json.dumps({"version": 1, "result": "dry-run", **found}, indent=2))
         return
-    parts = [f"{count(wanted, 'shard')} would be folded in (--dry-run)"]
+    parts = [f"{count(wanted, 'shard')} would be folded in, so far as new (--dry-run)"]
     click.echo("; ".join(parts + left_out_words(folded.left_out)))
 
 

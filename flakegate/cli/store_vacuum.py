@@ -78,6 +78,6 @@ def _words(dropped: Counts, keep: float) -> str:
     """The runs, and what hung on them."""
     old = f"older than {keep / DAY:g} days"
     if not dropped.runs:
-        return f"nothing, as no run is {old}"
+        return f"nothing, as no run is {old}, counted back from the newest"
     failures, tests = count(dropped.failures, "failure"), count(dropped.tests, "test")
     return f"{count(dropped.runs, 'run')} {old}, with {failures} and {tests}"

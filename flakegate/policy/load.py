@@ -74,8 +74,8 @@ def _decode(data: bytes, name: str) -> Source:
     """The text of the file, a byte order mark at its begin left out."""
     if len(data) > MAX_BYTES:
         source = Source(name, "")
-        hint = f"the limit is {MAX_BYTES:,} bytes: is this a policy?"
-        source.error(f"the file has {len(data):,} bytes", 0, 1, hint)
+        hint = "is this a policy?"  # no more of it was read, so its size is not known
+        source.error(f"the file has more than {MAX_BYTES:,} bytes", 0, 1, hint)
         return source
     try:
         source = Source(name, data.decode("utf-8").removeprefix("\ufeff"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.cli.collect import PORTION
+from flakegate.cli.collect import PORTION, TOLD
 from flakegate.record import MAX_INFLATED, encode_shard
 from tests.backends.store.build import DAY, from_fork, run
 
@@ -80,7 +80,7 @@ def test_a_repository_leaves_out_the_others(flakegate: Caller, folder: Path) -> 
     named = ("collect", "shards", "--repository", "https://github.com/Acme/Other.git")
     rehearsed = flakegate(*named, "--dry-run").out
     assert rehearsed == (
-        "2 shards would be folded in (--dry-run); 2 of other repositories left out\n"
+        "2 shards would be folded in, so far as new (--dry-run); 2 of other repositories left out\n"
     )
     told = json.loads(flakegate(*named, "--dry-run", "--format", "json").out)
     assert (told["shards"], told["left_out"]) == (2, 2)
@@ -245,6 +245,16 @@ def test_a_shard_that_is_refused(
     assert contents(folder) == before
     (folder / "shards/x.json.gz").write_bytes(b"")
     assert flakegate("collect", "shards").code == 3, "broken evidence before refused runs"
+
+
+def test_a_clock_that_is_wrong_does_not_flood_the_screen(flakegate: Caller, folder: Path) -> None:
+    put(folder, *(at(number, -2 * DAY) for number in range(TOLD + 5)))
+    done = flakegate("collect", "shards")
+    assert done.code == 2
+    assert done.err.count("is from the future") == TOLD
+    assert "error: 5 more runs are refused\n" in done.err
+    told = json.loads(flakegate("collect", "shards", "--format", "json").out)
+    assert len(told["refused"]) == TOLD + 5
 
 
 def test_clocks_hours_apart(flakegate: Caller, folder: Path) -> None:

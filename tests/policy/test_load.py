@@ -224,7 +224,9 @@ def test_too_many_rules_are_refused() -> None:
 def test_a_file_that_is_too_large_is_refused() -> None:
     filler = b"version: 1\n#"
     assert valid(filler + b"x" * (MAX_BYTES - len(filler)))
-    assert errors(filler + b"x" * (MAX_BYTES + 1 - len(filler))) == ["the file has 1,048,577 bytes"]
+    assert errors(filler + b"x" * (MAX_BYTES + 1 - len(filler))) == [
+        "the file has more than 1,048,576 bytes"
+    ]
 
 
 def test_hostile_files_of_the_largest_size_come_to_an_end() -> None:
