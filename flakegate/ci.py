@@ -123,6 +123,14 @@ class CIContext:
         return self.of_change or self.fork or self.event in _QUEUES | {"workflow_run"}
 
     @property
+    def has_change(self) -> bool:
+        """Whether what runs here is a change, in a pull or merge request or in the queue after it.
+
+        A `workflow_run` is a fork's where it may follow a fork's pull request.
+        """
+        return self.of_change or self.fork or self.event in _QUEUES
+
+    @property
     def is_default(self) -> bool:
         """Whether the results speak for the default branch: on it, or in the queue before it.
 

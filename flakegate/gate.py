@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flakegate.errors import ExitCode
+from flakegate.excuse import BLOCKED, excuse
 from flakegate.junit import Case, Outcome, Problem, Report
-from flakegate.model import FlakyTest, Identity, State, StateCause
 from flakegate.results import UNTOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flakegate.matching.frameworks import Wrote
+    from flakegate.model import FlakyTest, Identity
     from flakegate.policy.rules import GateSettings
     from flakegate.results import Result
-
-EXCUSED, BLOCKED = "excused", "blocked"
 
 _KILLED_ABOVE = 128  # a shell reports a program that died of signal N as 128 + N
 _HIGHEST = 255  # of what a process can end with only eight bits arrive: 256 would be a 0
@@ -31,6 +31,10 @@ _SIGNALS = {
     11: "SIGSEGV: it crashed",
     13: "SIGPIPE",
     15: "SIGTERM: often a cancelled job or a time limit",
+}
+_NOT_ENDED = {
+    "cancelled": ("killed", "the test step was cancelled before it ended"),
+    "skipped": ("empty", "the test step was skipped: these reports are not of this run"),
 }
 
 
@@ -93,6 +97,8 @@ class Verdict:
     """verdict: "pass", "block" or "incomplete". code: what it means among our exit codes.
 
     exit_code: what the process should end with: the test command's own code where that failed too.
+    snapshot: when the list of flaky tests was saved, in seconds since the epoch; None for one that
+    was asked for now.
     """
 
     verdict: str
@@ -101,6 +107,7 @@ class Verdict:
     totals: Totals
     failures: tuple[Failure, ...]
     evidence: tuple[Problem, ...]
+    snapshot: float | None = None
     wrote: tuple[Wrote, ...] = ()
 
 
@@ -114,21 +121,27 @@ def judge(  # noqa: PLR0913 - all that a verdict weighs, each by its name
     settings: GateSettings,
     ended: CommandEnd | None,
     now: float,
+    barred: Mapping[Result, tuple[str, str]] = MappingProxyType({}),
+    unavailable: str = "",
+    snapshot: float | None = None,
     wrote: Sequence[Wrote] = (),
 ) -> Verdict:
     """The verdict over all reports of a job.
 
     results: `fold(reports)`. problems: of finding and opening the reports. known: the flaky test
     that a failing result is, None if the backend could not be asked. exempt: why, by test id.
-    ended: the test command, None if nothing is known of it. now: seconds since the epoch. wrote:
-    what the reports were read as, where that matters.
+    ended: the test command, None if nothing is known of it. now: seconds since the epoch. barred:
+    what this change keeps from being excused: reason code and words. unavailable: what is known of
+    why nobody could be asked, in words. snapshot: when the list was saved that was asked instead of
+    the backend, None if the backend was. wrote: what the reports were read as, where that matters.
     """
     totals = _totals(reports, results)
+    asked = _Asked(known, exempt, barred, unavailable, settings, now)
     failures = tuple(
         failure
         for result in results
         if result.outcome.failing
-        for failure in _failures(result, known, exempt, settings, now)
+        for failure in _failures(result, _ruling(result, asked))
     )
     evidence = [*problems, *(problem for report in reports for problem in report.problems)]
     evidence += _missing(totals, settings, has_problems=bool(evidence))
@@ -149,6 +162,7 @@ def judge(  # noqa: PLR0913 - all that a verdict weighs, each by its name
         totals=totals,
         failures=failures,
         evidence=tuple(evidence),
+        snapshot=snapshot,
         wrote=tuple(wrote),
     )
 
@@ -181,6 +195,9 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
             for problem in verdict.evidence
         ],
     }
+    if verdict.snapshot is not None:
+        at = datetime.fromtimestamp(verdict.snapshot, timezone.utc)
+        document["snapshot"] = {"taken_at": at.isoformat().replace("+00:00", "Z")}
     if verdict.wrote:
         document["reports"] = [
             {"report": each.report, "framework": each.framework, "guessed": each.guessed}
@@ -235,10 +252,8 @@ def _command(ended: CommandEnd, settings: GateSettings, *, has_failures: bool) -
         signal = -code if code < 0 else code - _KILLED_ABOVE
         words = _SIGNALS.get(signal, f"signal {signal}, or a crash")
         return [_problem("killed", f"the test command ended with exit code {code} ({words})")]
-    if ended.outcome == "cancelled":
-        return [_problem("killed", "the test step was cancelled before it ended")]
-    if ended.outcome == "skipped":
-        return [_problem("empty", "the test step was skipped: these reports are not of this run")]
+    if ended.outcome in _NOT_ENDED:
+        return [_problem(*_NOT_ENDED[ended.outcome])]
     if code and code not in settings.command_exit_codes:
         accepted = ", ".join(map(str, sorted(settings.command_exit_codes))) or "none"
         words = (
@@ -268,120 +283,53 @@ def _exit_code(code: ExitCode, settings: GateSettings, ended: CommandEnd | None)
 # Excuses
 
 
-def _failures(
-    result: Result,
-    known: Mapping[Result, FlakyTest] | None,
-    exempt: Mapping[str, str],
-    settings: GateSettings,
-    now: float,
-) -> list[Failure]:
+class _Asked(NamedTuple):
+    """What decides about failing results; see `judge`."""
+
+    known: Mapping[Result, FlakyTest] | None
+    exempt: Mapping[str, str]
+    barred: Mapping[Result, tuple[str, str]]
+    unavailable: str
+    settings: GateSettings
+    now: float
+
+
+class _Ruling(NamedTuple):
+    """What is decided about a failing result, as in Failure."""
+
+    decision: str
+    reason: str
+    detail: str
+    test: FlakyTest | None = None
+
+
+def _failures(result: Result, ruling: _Ruling) -> list[Failure]:
     """A row for each failing case of a test: one, or two where its teardown failed as well."""
-    test = None
-    if result.ambiguous is not None:
-        decision, reason, detail = BLOCKED, "ambiguous", result.ambiguous
-        if not detail.startswith(UNTOLD):
-            detail = f"it cannot be excused: {detail}"
-    elif known is None:
-        decision, reason = BLOCKED, "unavailable"
-        detail = "the backend could not be asked whether it is a flaky test"
-    else:
-        test = known.get(result)
-        exemption = exempt.get(test.id) if test else None
-        decision, reason, detail = excuse(test, exemption, settings, now)
     return [
         Failure(
             case=case,
             report=result.report,
             identity=result.identity,
-            decision=decision,
-            reason=reason,
-            test=test,
-            detail=detail,
+            decision=ruling.decision,
+            reason=ruling.reason,
+            test=ruling.test,
+            detail=ruling.detail,
         )
         for case in (result.case, *result.also)
     ]
 
 
-def excuse(
-    test: FlakyTest | None, exemption: str | None, settings: GateSettings, now: float
-) -> tuple[str, str, str]:
-    """Decision, reason code and words for the failure of a test. test: None if it is not flaky.
-
-    exemption: why it is exempt, None if it is not. now: seconds since the epoch.
-    """
-    if test is None:
-        return BLOCKED, "not-flaky", "not known to be flaky"
-    state, since = test.state, test.state_since
-    if exemption is not None:
-        return BLOCKED, "exempt", f"exempt by the policy: {exemption}"
-    if state not in settings.excuse:
-        return BLOCKED, state.value, _not_excusing(state)
-    if test.cause is not None and test.cause.is_over(now):
-        return BLOCKED, "expired", _over(test.state, test.cause)
-    if unfit := _unfit(state, since, settings, now):
-        return BLOCKED, *unfit
-    return EXCUSED, state.value, _cause(test, now)
-
-
-def _unfit(
-    state: State, since: float | None, settings: GateSettings, now: float
-) -> tuple[str, str] | None:
-    """Reason code and words where a state is too old or too young to excuse."""
-    age = None if since is None else now - since
-    held = f"{state} {_since(since, now)}"
-    if settings.max_age is not None and (age is None or age > settings.max_age):
-        limit = _duration(settings.max_age)
-        return "expired", f"{held}: longer than gate.max_age, {limit}"
-    if settings.min_state_age > 0 and (age is None or age < settings.min_state_age):
-        limit = _duration(settings.min_state_age)
-        return "too-young", f"{held}: less than gate.min_state_age, {limit}"
-    return None
-
-
-def _not_excusing(state: State) -> str:
-    if state is State.ACTIVE:
-        return "its state is active: the policy has not quarantined it"
-    if state is State.FIXED:
-        return "its state is fixed: it is expected to pass"
-    return f"its state is {state}, which gate.excuse does not name"
-
-
-def _over(state: State, cause: StateCause) -> str:
-    """`quarantined by dana until 2026-12-24, which is over; …`."""
-    by = f" by {cause.actor}" if cause.actor else ""
-    return (
-        f"{state}{by} until {cause.last_day}, which is over; `flakegate set` with a new --until "
-        "renews it, else the next `flakegate apply` ends it"
-    )
-
-
-def _cause(test: FlakyTest, now: float) -> str:
-    """`quarantined by rule noisy since 3 Nov`, `disabled by dana since 3 Nov, until 24 Dec: …`."""
-    since = "" if test.state_since is None else f" {_since(test.state_since, now)}"
-    cause = test.cause
-    if cause is None:
-        return f"{test.state}{since}"
-    if cause.rule is not None:
-        return f"{test.state} by rule {cause.rule}{since}"
-    by = f" by {cause.actor}" if cause.actor else ""
-    until = "" if cause.until is None else f", until {_day(cause.until - 1, now)}"
-    return f"{test.state}{by}{since}{until}{f': {cause.reason}' if cause.reason else ''}"
-
-
-def _since(at: float | None, now: float) -> str:
-    if at is None:
-        return "since nobody knows when"
-    return f"since {_day(at, now)}"
-
-
-def _day(at: float, now: float) -> str:
-    then, today = (datetime.fromtimestamp(one, timezone.utc) for one in (at, now))
-    year = "" if then.year == today.year else f" {then.year}"
-    return f"{then.day} {then:%b}{year}"
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
+def _ruling(result: Result, asked: _Asked) -> _Ruling:
+    if result.ambiguous is not None:
+        detail = result.ambiguous
+        if not detail.startswith(UNTOLD):
+            detail = f"it cannot be excused: {detail}"
+        return _Ruling(BLOCKED, "ambiguous", detail)
+    if asked.known is None:
+        detail = "the backend could not be asked whether it is a flaky test"
+        why = f"; {asked.unavailable}" if asked.unavailable else ""
+        return _Ruling(BLOCKED, "unavailable", detail + why)
+    test = asked.known.get(result)
+    exemption = asked.exempt.get(test.id) if test else None
+    bar = asked.barred.get(result)
+    return _Ruling(*excuse(test, exemption, asked.settings, asked.now, bar), test)

@@ -6,6 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from flakegate.change import Change
 from flakegate.ci import GitFacts
 
 _TIMEOUT = 10.0  # seconds for one question
@@ -47,6 +48,47 @@ def tracks(path: Path) -> bool | None:
         return True
     silent = (file for file in files if _ask(file.parent, "rev-parse", "--git-dir") is None)
     return None if any(_in_checkout(file) for file in silent) else False
+
+
+def change(folder: Path, *, target: str | None, base: str | None = None) -> Change:
+    """What the checked out commit changes against the branch that it is for.
+
+    target: that branch, as its remote calls it. base: the commit that it was branched off, where a
+    forge tells it. What git cannot know for sure, as in a shallow clone, is not read; `why` then
+    says what is in the way.
+    """
+    root = top(folder)
+    if root is None:
+        return _unread("git knows of no checkout here")
+    head = _line(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    whole = _line(root, "rev-parse", "--is-shallow-repository") == "false"
+    since = _ask(root, "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}") if base else None
+    if since is None:
+        if not whole:
+            return _unread("this checkout is shallow: it lacks the history before the change")
+        branch = f"refs/remotes/origin/{target}"
+        since = _ask(root, "merge-base", "--all", branch, "HEAD") if target else None
+    bases = (since or "").split()
+    if not bases:
+        name = f"origin/{target}" if target else "the branch that the change is for"
+        return _unread(f"git knows no common ancestor of HEAD and {name}")
+    if head is None or head in bases:
+        return _unread("the commit that is checked out is not the change's")
+    # From the root, in plumbing that no setting of a user changes; a rename shows as two files.
+    names = ("diff-tree", "-r", "-z", "--name-only", "--no-renames")
+    lists = [_ask(root, *names, each, head) for each in bases]
+    said = _ask(root, "rev-list", "--format=%B", head, "--not", *bases) if whole else None
+    if None in lists:
+        return _unread("git could not compare the change with where it was branched off")
+    return Change(
+        files=frozenset(name for each in lists for name in (each or "").split("\0") if name),
+        messages=None if said is None else (said,),
+        why="" if said is not None else "this checkout is shallow: commits of the change may lack",
+    )
+
+
+def _unread(why: str) -> Change:
+    return Change(files=None, messages=None, why=why)
 
 
 def _in_checkout(path: Path) -> bool:

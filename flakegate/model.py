@@ -122,6 +122,7 @@ class FlakyTest:
     cause: of its state, hence its last change. failing_commits: the newest commits of the default
     branch that ran it, newest first, up to the first on which it passed; no more than MOST_COMMITS.
     steady: its figures without regressions and outages, where these raised them.
+    attempt_to_fix_id: what a commit that claims to fix it names in its message.
     """
 
     id: str
@@ -151,6 +152,7 @@ class FlakyTest:
     impact_level: str | None = None
     failing_commits: tuple[str, ...] | None = None
     steady: Steady | None = None
+    attempt_to_fix_id: str | None = None
 
     @property
     def fqn(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flakegate.errors import ExitCode
 from flakegate.policy.plan import CHANGED
-from flakegate.wording import Step, about_evidence, about_failures, count
+from flakegate.wording import Step, about_evidence, about_failures, count, saved
 
 if TYPE_CHECKING:
     from flakegate.ci import CIContext
@@ -78,6 +78,12 @@ class Summary:
         """The failures that are excused."""
         failures = self.verdict.failures if self.verdict else ()
         return tuple(failure for failure in failures if failure.decision != "blocked")
+
+    @property
+    def saved(self) -> str:
+        """The snapshot that the states are from, in words; "" where the backend was asked."""
+        at = self.verdict.snapshot if self.verdict else None
+        return "" if at is None else f"a snapshot of {saved(at, self.now)}"
 
     @property
     def has_ends(self) -> bool:

@@ -118,6 +118,17 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+def saved(at: float, now: float) -> str:
+    """When a snapshot was saved: `20 Nov 11:00 UTC, 3 hours ago`."""
+    clock = f"{datetime.fromtimestamp(at, timezone.utc):%H:%M} UTC"
+    minutes = int((now - at) // 60)
+    if minutes < 1:
+        return f"{day(at, now)} {clock}"
+    units = ((48 * 60, 24 * 60, "day"), (120, 60, "hour"), (0, 1, "minute"))
+    length, unit = next((length, unit) for least, length, unit in units if minutes >= least)
+    return f"{day(at, now)} {clock}, {count(minutes // length, unit)} ago"
+
+
 def clip(text: str, length: int) -> str:
     """At most so many characters; an ellipsis says that there was more."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

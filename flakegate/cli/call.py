@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from flakegate.backends.base import Backend
+    from flakegate.backends.snapshot import Saved
     from flakegate.backends.store.store import Store
     from flakegate.ci import CIContext
     from flakegate.journal import Journal
@@ -30,12 +31,16 @@ JOURNAL = ".flakegate/journal.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """The options that say which flaky tests are meant; None where one was not given."""
+    """The options that say which flaky tests are meant; None where one was not given.
+
+    snapshot: the file of a saved list of them.
+    """
 
     backend_kind: str | None = None
     store_url: str | None = None
     api_url: str | None = None
     repository: str | None = None
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +176,7 @@ def opened(
     kind = choose(call.where.backend_kind or call.policy.backend.kind, call.env)
     store_url = store_location(call.where.store_url, call.env)
     if kind == "store" and context.brings_files:
-        _refuse_tracked(store_url)
+        _refuse_tracked(sqlite_path(store_url), "store")
     settings = Settings(
         store_url=store_url,
         api_url=call.where.api_url or call.env.get("FLAKEGATE_API_URL") or None,
@@ -191,6 +196,23 @@ def opened(
         yield backend
     finally:
         backend.close()
+
+
+@contextmanager
+def opened_snapshot(call: Call, context: CIContext) -> Iterator[Saved]:
+    """The list that --snapshot names. Raises BackendError where it must not excuse anything."""
+    from flakegate.backends.snapshot import open_snapshot
+
+    path = Path(call.where.snapshot or "")
+    if context.brings_files:
+        _refuse_tracked(path, "snapshot")
+    yield open_snapshot(
+        path,
+        context,
+        kind=call.where.backend_kind or call.policy.backend.kind,
+        now=call.now,
+        max_age=call.policy.gate.snapshot_max_age,
+    )
 
 
 def as_store(backend: Backend) -> Store | None:
@@ -226,22 +248,21 @@ def store_location(option: str | None, env: Mapping[str, str]) -> str:
     return url
 
 
-def _refuse_tracked(store_url: str) -> None:
-    """A change could bring its own excuse in a store file of its own."""
+def _refuse_tracked(path: Path, what: str) -> None:
+    """A change could bring its own excuse in a file of its own. what: that the file is."""
     from flakegate.git import tracks
 
-    path = sqlite_path(store_url)
     tracked = tracks(path)
     if tracked is None:
         raise BackendError(
-            f"git cannot say whether the store {path} is a file of the repository, in which this"
+            f"git cannot say whether the {what} {path} is a file of the repository, in which this"
             " change could excuse itself",
             tip="install git and let it read the checkout (`git config --global --add"
-            " safe.directory DIR`), or keep the store outside of it",
+            f" safe.directory DIR`), or keep the {what} outside of it",
         )
     if tracked:
         raise BackendError(
-            f"the store {path} is a file of the repository, so this change could excuse itself",
+            f"the {what} {path} is a file of the repository, so this change could excuse itself",
             tip="remove it from git (`git rm --cached`) and carry it in a cache or as an artifact",
         )
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     help="End the command, and all that it started, after so long.",
 )
 @options.policy
-@options.where
+@options.where_or_saved
 @options.base_dir
 @options.override
 @options.strict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +16,9 @@ from flakegate.cli.say import warn
 from flakegate.cli.select import select
 from flakegate.errors import ExitCode
 from flakegate.escape import terminal
+from flakegate.excuse import BLOCKED, excuse
 from flakegate.explain import Backing, Explanation, Fate, fate
 from flakegate.explained import lines, to_json
-from flakegate.gate import BLOCKED, excuse
 from flakegate.policy.decide import consider
 from flakegate.policy.needs import STATE_AGE, fields_of, whole
 from flakegate.publish import console
@@ -76,7 +77,7 @@ def _explanation(call: Call, context: CIContext, backend: Backend, name: str) ->
     else:
         end = fate(make_plan(call, context, backend, tests), considered)
     identity = recorded.get(test_id)
-    decision, reason, detail = _failure(call, backend, test, identity)
+    decision, reason, detail = _failure(call, context, backend, test, identity)
     return Explanation(
         test_id=test_id,
         fqn=names[test_id],
@@ -96,14 +97,31 @@ def _explanation(call: Call, context: CIContext, backend: Backend, name: str) ->
 
 
 def _failure(
-    call: Call, backend: Backend, test: FlakyTest | None, identity: Identity | None
+    call: Call,
+    context: CIContext,
+    backend: Backend,
+    test: FlakyTest | None,
+    identity: Identity | None,
 ) -> tuple[str, str, str]:
     """What the gate would say now, in this CI run if there is one: a run never excuses itself."""
     seen = backend.find([identity]).get(identity) if identity else test
     exemption = consider(call.policy, seen, call.now).exempt if seen else None
-    decision, reason, detail = excuse(seen, exemption, call.policy.gate, call.now)
+    barred = _barred(call, context, seen) if seen else None
+    decision, reason, detail = excuse(seen, exemption, call.policy.gate, call.now, barred)
     if test and seen and seen.state is not test.state:
         detail += f"; it is {test.state} since, but a CI run never excuses itself"
     if decision == BLOCKED and call.policy.gate.observe:
         detail += "; but the gate only observes"
     return decision, reason, detail
+
+
+def _barred(call: Call, context: CIContext, test: FlakyTest) -> tuple[str, str] | None:
+    """What this job's change keeps from being excused; a file that only reports name is not."""
+    if not context.has_change:
+        return None
+    from flakegate.change import barred, place_of
+    from flakegate.cli.changed import change_of
+
+    change = change_of(call, context, [test], warn)
+    place = replace(place_of(test), untold="")
+    return None if change is None else barred(test, place, change, call.policy.gate)

@@ -17,7 +17,7 @@ from flakegate.version import VERSION
 @click.argument("reports", nargs=-1, metavar="REPORT…", required=True)
 @options.how_tests_ended
 @options.policy
-@options.where
+@options.where_or_saved
 @options.base_dir
 @options.output
 def command(

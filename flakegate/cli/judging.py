@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from flakegate.cli.call import opened
+from flakegate.cli.call import opened, opened_snapshot
 from flakegate.cli.causes import with_causes
 from flakegate.errors import BackendError
 from flakegate.gate import CommandEnd, Verdict, judge
@@ -42,13 +42,19 @@ class Judged:
 class _Found:
     """results: `ambiguous` where the backend's tests cannot be told apart. known: what they are.
 
-    known: None if nothing could be asked. exempt: why, by test id. wrote: see Verdict.
+    known: None if nothing could be asked; unavailable: what else is known of why. exempt: why, by
+    test id. barred: see `gate.judge`. is_empty: the backend has no run of this repository at all.
+    snapshot, wrote: see Verdict.
     """
 
     results: tuple[Result, ...]
     known: Mapping[Result, FlakyTest] | None = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
+    barred: Mapping[Result, tuple[str, str]] = field(default_factory=dict)
     backend: str = ""
+    unavailable: str = ""
+    is_empty: bool = False
+    snapshot: float | None = None
     wrote: tuple[Wrote, ...] = ()
 
 
@@ -93,6 +99,9 @@ def judge_reports(
         settings=settings,
         ended=ended,
         now=call.now,
+        barred=found.barred,
+        unavailable=found.unavailable,
+        snapshot=found.snapshot,
         wrote=found.wrote,
     )
     return Judged(verdict=verdict, results=results, context=context, backend=found.backend)
@@ -121,20 +130,73 @@ def _look_up(
     # Names that the store cannot tell apart, Datadog may: by their files.
     if not any(each.outcome.failing and each.ambiguous in (None, SHARED) for each in results):
         return _Found(results=results)
-    try:
-        with opened(call, run_of(context, results), write=False, warn=warn) as backend:
-            words = f"{backend.kind} {backend.place}"
-            if not backend.by_identity:
-                return _matched(call, context, backend, reports, results)
-            failing = [each for each in results if each.outcome.failing and not each.ambiguous]
-            tests = backend.find([each.identity for each in failing])
-            known = {each: tests[each.identity] for each in failing if each.identity in tests}
-            if failing and not known and backend.suite_size() == 0:
-                warn(NOTHING_KNOWN.format(words, context.repository))
-    except BackendError as error:
-        warn(f"{error.message} ({error.tip})" if error.tip else error.message)
-        return _Found(results=results, known=None)
-    return _Found(results=results, known=known, exempt=_exempt(call, known), backend=words)
+    found = _ask(call, context, reports, results, warn)
+    if found.known:
+        from flakegate.cli.changed import keep_from_excuse
+
+        barred = keep_from_excuse(
+            call, context, reports=reports, known=found.known, exempt=found.exempt, warn=warn
+        )
+        found = replace(found, barred=barred)
+    return found
+
+
+def _ask(
+    call: Call,
+    context: CIContext,
+    reports: Sequence[Report],
+    results: tuple[Result, ...],
+    warn: Callable[[str], None],
+) -> _Found:
+    """Asks the backend, or the list that was saved of it, as option and policy say."""
+    unavailable = ""
+    if not call.where.snapshot or call.policy.gate.falls_back:
+        try:
+            with opened(call, run_of(context, results), write=False, warn=warn) as backend:
+                found = _known(call, context, backend, reports, results)
+                if found.is_empty:
+                    warn(NOTHING_KNOWN.format(found.backend, context.repository))
+                return found
+        except BackendError as error:
+            warn(_words(error))
+    if call.where.snapshot:
+        try:
+            with opened_snapshot(call, context) as saved:
+                found = _known(call, context, saved, reports, results)
+                return replace(found, snapshot=saved.snapshot.taken_at)
+        except BackendError as error:
+            warn(_words(error))
+            unavailable = error.message
+    elif call.policy.gate.falls_back:
+        unavailable = "no snapshot was named (--snapshot FILE)"
+    return _Found(results=results, known=None, unavailable=unavailable)
+
+
+def _words(error: BackendError) -> str:
+    return f"{error.message} ({error.tip})" if error.tip else error.message
+
+
+def _known(
+    call: Call,
+    context: CIContext,
+    backend: Backend,
+    reports: Sequence[Report],
+    results: tuple[Result, ...],
+) -> _Found:
+    """What this backend knows of the failing tests."""
+    if not backend.by_identity:
+        return _matched(call, context, backend, reports, results)
+    words = f"{backend.kind} {backend.place}"
+    failing = [each for each in results if each.outcome.failing and not each.ambiguous]
+    tests = backend.find([each.identity for each in failing])
+    known = {each: tests[each.identity] for each in failing if each.identity in tests}
+    return _Found(
+        results=results,
+        known=known,
+        exempt=_exempt(call, known),
+        backend=words,
+        is_empty=bool(failing) and not known and backend.suite_size() == 0,
+    )
 
 
 def _matched(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
 import sys
 from collections import Counter
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,8 @@ from flakegate.errors import ExitCode, UsageError
 from flakegate.escape import json_text, terminal
 from flakegate.model import State
 from flakegate.policy.fields import FIELDS
-from flakegate.policy.needs import whole
+from flakegate.policy.needs import STATE_AGE, whole
+from flakegate.snapshot import AGES, document, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,13 +33,10 @@ if TYPE_CHECKING:
     from flakegate.model import FlakyTest
     from flakegate.policy.conditions import Condition
 
-TIMES = ("first_flaked_at", "last_flaked_at", "state_since")
 SORTS = (
     "name", "failure_rate", "failed_pipelines", "runs", "failures", "lost_time", "duration",
     "impact_score", "age", "last_flaked_age", "state_age",
 )  # fmt: skip
-"""Ages are of the moment, so the document carries the times that they are counted from instead."""
-AGES = frozenset({"age", "last_flaked_age", "state_age"})
 
 
 @click.command("list")
@@ -99,6 +95,8 @@ def command(
     if output_format == "pytest" and not states and condition is None:
         wanted = frozenset({State.DISABLED})
     asked = (condition.fields if condition else frozenset()) | {sort}
+    if output_format == "json":
+        asked |= {STATE_AGE}  # a snapshot has to tell it
     with opened(call, context, write=False, warn=warn) as backend:
         with progress("reading flaky tests") as show:
             listed = backend.search(whole(wanted, fields=asked), show)
@@ -113,18 +111,11 @@ def command(
             _pytest(tests, backend, base_dir)
             return ExitCode.PASSED
     if output_format == "json":
-        rows = [_row(test, call.now) for test in tests]
-        document = {
-            "version": 1,
-            "repository": context.repository,
-            "backend": kind,
-            "taken_at": _iso(call.now),
-            "digest": hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(),
-            "tests": rows,
-        }
-        print(json_text(json.dumps(document, indent=2)))
+        whole_list = len(wanted) == len(State) and condition is None
+        saved = document(tests, context, kind, call.now, complete=whole_list)
+        print(json_text(json.dumps(saved, indent=2)))
     elif output_format == "csv":
-        print(_csv([_row(test, call.now) for test in tests]), end="")
+        print(_csv([row(test, call.now) for test in tests]), end="")
     elif tests:
         _table(tests, call.now)
     else:
@@ -224,37 +215,15 @@ def _folder(base_dir: str) -> Folder:
     )
 
 
-def _row(test: FlakyTest, now: float) -> dict[str, Any]:
-    """Fields named as in `when`: rates in percent, durations in seconds, times ISO 8601."""
-    row: dict[str, Any] = {"id": test.id}
-    for name in ("module", "suite", "name", "fqn", "state"):
-        row[name] = FIELDS[name].get(test, now)
-    row |= {
-        name: field.get(test, now) for name, field in FIELDS.items() if name not in AGES | {*row}
-    }
-    row |= {name: _iso(getattr(test, name)) for name in TIMES}
-    row["rule"] = test.cause.rule if test.cause else None
-    row["actor"] = test.cause.actor if test.cause else None
-    row["reason"] = test.cause.reason if test.cause else None
-    row["until"] = test.cause.last_day if test.cause else None
-    return row
-
-
-def _iso(at: float | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
-
-
 def _csv(rows: Iterable[dict[str, Any]]) -> str:
     """Spreadsheets run cells that begin like a formula; a leading apostrophe keeps them text."""
     text = io.StringIO()
     writer: Any = None
-    for row in rows:
+    for each in rows:
         if writer is None:
-            writer = csv.DictWriter(text, fieldnames=list(row), lineterminator="\n")
+            writer = csv.DictWriter(text, fieldnames=list(each), lineterminator="\n")
             writer.writeheader()
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+        writer.writerow({name: _cell(value) for name, value in each.items()})
     return text.getvalue()
 
 

@@ -121,6 +121,15 @@ test_outcome = click.option(
 )
 
 
+snapshot = click.option(
+    "--snapshot",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Judge by this saved list (`list --format json`), not by the backend; with"
+    " gate.when_unavailable: snapshot, only where that cannot be asked.",
+)
+
+
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """One decorator for several options, in the order in which `--help` shows them."""
 
@@ -135,6 +144,13 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 def where(function: Callable[..., int]) -> Callable[..., int]:
     """Which flaky tests: four options, given to the command as one `where`."""
     return together(backend, store, api_url, repository)(_packed(function, "where", Where))
+
+
+def where_or_saved(function: Callable[..., int]) -> Callable[..., int]:
+    """The same for verdicts, which a saved list will do for."""
+    return together(backend, store, api_url, repository, snapshot)(
+        _packed(function, "where", Where)
+    )
 
 
 def where_store(function: Callable[..., int]) -> Callable[..., int]:
@@ -157,7 +173,7 @@ def output(function: Callable[..., int]) -> Callable[..., int]:
 how_tests_ended = together(test_exit_code, test_outcome)
 
 _PACKED = {
-    "where": ("backend_kind", "store_url", "api_url", "repository"),
+    "where": ("backend_kind", "store_url", "api_url", "repository", "snapshot"),
     "output": ("output_format", "summary_file", "quiet", "verbose"),
 }
 

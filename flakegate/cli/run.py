@@ -44,7 +44,7 @@ class _Acted:
 @click.argument("reports", nargs=-1, metavar="[REPORT…]")
 @options.how_tests_ended
 @options.policy
-@options.where
+@options.where_or_saved
 @options.base_dir
 @options.override
 @options.strict

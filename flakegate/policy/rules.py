@@ -88,13 +88,21 @@ class BackendSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """What the gate excuses. Ages in seconds."""
+    """What the gate excuses. Ages in seconds.
+
+    blocks_changed: not a test whose file the change touches. blocks_attempted_fixes: nor one that
+    it claims to fix. falls_back: where the backend cannot be asked, a snapshot counts.
+    """
 
     observe: bool = False
     excuse: frozenset[State] = frozenset({State.QUARANTINED, State.DISABLED})
     command_exit_codes: frozenset[int] = frozenset({1})
     min_state_age: float = 0.0
     max_age: float | None = None
+    blocks_changed: bool = True
+    blocks_attempted_fixes: bool = True
+    falls_back: bool = False
+    snapshot_max_age: float = DAY
     min_tests: int = 0
     expect: tuple[str, ...] = ()
 

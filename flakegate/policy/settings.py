@@ -101,9 +101,11 @@ def _confidence(section: Section) -> float | None:
 def gate(policy: Section) -> GateSettings:
     """`gate`: what it excuses."""
     keys = (
-        "mode", "excuse", "command_exit_codes", "min_state_age", "max_age", "min_tests", "expect"
+        "mode", "excuse", "command_exit_codes", "min_state_age", "max_age", "changed_tests",
+        "attempted_fixes", "when_unavailable", "snapshot_max_age", "min_tests", "expect",
     )  # fmt: skip
     section = policy.section("gate", keys)
+    weighed = ("block", "excuse")
     defaults = GateSettings()
     excuse, codes = defaults.excuse, defaults.command_exit_codes
     if section.get("excuse"):
@@ -122,6 +124,10 @@ def gate(policy: Section) -> GateSettings:
         command_exit_codes=codes,
         min_state_age=section.duration("min_state_age", defaults.min_state_age),
         max_age=section.duration("max_age", None),
+        blocks_changed=section.choice("changed_tests", "block", weighed) == "block",
+        blocks_attempted_fixes=section.choice("attempted_fixes", "block", weighed) == "block",
+        falls_back=section.choice("when_unavailable", "block", ("block", "snapshot")) == "snapshot",
+        snapshot_max_age=section.duration("snapshot_max_age", defaults.snapshot_max_age),
         min_tests=section.whole("min_tests", defaults.min_tests),
         expect=tuple(scalar.text for scalar in expect),
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flakegate.gate import excuse
+from flakegate.excuse import excuse
 from flakegate.model import DATADOG, DETECTION, EXPIRY, FlakyTest, State, StateCause
 from flakegate.policy.decide import consider
 from flakegate.policy.plan import dump, parse

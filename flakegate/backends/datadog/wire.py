@@ -58,6 +58,7 @@ class _Attributes(msgspec.Struct):
     module: str | None = None
     flaky_state: str | None = None
     flaky_category: str | None = None
+    attempt_to_fix_id: str | None = None
     codeowners: _Texts = None
     envs: _Texts = None
     services: _Texts = None
@@ -302,6 +303,7 @@ def _flaky_test(
         duration=_seconds(run.duration_ms),
         impact_score=seen.impact_score,
         impact_level=_once(memo, seen.impact_level or None),
+        attempt_to_fix_id=seen.attempt_to_fix_id or None,
     )
 
 

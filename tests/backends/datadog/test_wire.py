@@ -103,6 +103,7 @@ def test_every_attribute() -> None:
         duration=27.398,
         impact_score=0.9,
         impact_level="high",
+        attempt_to_fix_id="I42TEO",
     )
 
 
