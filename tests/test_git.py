@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flakegate.ci import GitFacts
-from flakegate.git import facts, top, tracks
+from flakegate.git import change, facts, top, tracks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,3 +141,99 @@ def test_tracks_what_a_link_points_to(checkout: Path, tmp_path: Path) -> None:
 def test_pathspec_signs_in_a_name_are_literal(checkout: Path) -> None:
     assert not tracks(checkout / "*.py")
     assert not tracks(checkout / ":(glob)**")
+
+
+# What a change touches
+
+
+@pytest.fixture
+def change_of_two(checkout: Path) -> Path:
+    """A branch of two commits: `a.py` renamed, one file with a hostile name, one edited twice."""
+    git(checkout, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(checkout, "checkout", "-qb", "feature")
+    git(checkout, "mv", "a.py", "b.py")
+    (checkout / 'od"d\n.py').write_text("1\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "Mend it\n\nDD_A1")
+    (checkout / "sub").mkdir()
+    (checkout / "sub/é.py").write_text("1\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "more")
+    return checkout
+
+
+CHANGED = frozenset({"a.py", "b.py", 'od"d\n.py', "sub/é.py"})
+
+
+def test_a_change_has_both_names_of_what_was_renamed(change_of_two: Path) -> None:
+    git(change_of_two, "config", "diff.relative", "true")
+    git(change_of_two, "config", "diff.renames", "copies")
+    found = change(change_of_two / "sub", target="main")
+    assert found.files == CHANGED
+    assert found.messages is not None
+    assert "DD_A1" in "".join(found.messages)
+    assert "first" not in "".join(found.messages)
+
+
+def test_what_the_target_did_meanwhile_is_no_part_of_a_change(change_of_two: Path) -> None:
+    git(change_of_two, "checkout", "-q", "main")
+    (change_of_two / "theirs.py").write_text("1\n")
+    git(change_of_two, "add", ".")
+    git(change_of_two, "commit", "-qm", "theirs")
+    git(change_of_two, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(change_of_two, "merge", "-q", "feature")  # as GitHub does to test a pull request
+    merged = change(change_of_two, target="main")
+    assert merged.files == CHANGED
+    git(change_of_two, "checkout", "-q", "feature")
+    assert change(change_of_two, target="main").files == CHANGED
+
+
+def test_what_is_checked_out_and_not_committed_is_no_part_of_a_change(change_of_two: Path) -> None:
+    (change_of_two / "b.py").write_text("edited\n")
+    (change_of_two / "new.xml").write_text("1\n")
+    assert change(change_of_two, target="main").files == CHANGED
+
+
+def test_a_checkout_that_is_not_the_change_is_not_read(change_of_two: Path) -> None:
+    git(change_of_two, "checkout", "-q", "main")
+    found = change(change_of_two, target="main")
+    assert (found.files, found.messages) == (None, None)
+    assert "not the change's" in found.why
+
+
+@pytest.mark.parametrize("target", [None, "other", "--all"])
+def test_without_the_target_nothing_is_read(change_of_two: Path, target: str | None) -> None:
+    found = change(change_of_two, target=target)
+    assert (found.files, found.messages) == (None, None)
+    assert "no common ancestor" in found.why
+
+
+def test_outside_of_a_checkout_nothing_is_read(tmp_path: Path) -> None:
+    assert change(tmp_path, target="main").files is None
+
+
+def test_a_shallow_clone_is_not_read(change_of_two: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    source = f"file://{change_of_two}"
+    git(tmp_path, "clone", "-q", "--depth=2", "--no-single-branch", source, str(clone))
+    found = change(clone, target="main")
+    assert (found.files, found.messages) == (None, None)
+    assert "shallow" in found.why
+
+
+def test_a_base_that_the_forge_tells_will_do_in_a_shallow_clone(
+    change_of_two: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth=3", f"file://{change_of_two}", str(clone))
+    (clone / ".git/shallow").write_text(f"{commit(clone, 'HEAD~2')}\n")
+    found = change(clone, target="main", base=commit(clone, "HEAD~2"))
+    assert (found.files, found.messages) == (CHANGED, None)
+    assert "shallow" in found.why
+    assert change(clone, target="main", base="f" * 40).files is None
+    assert change(clone, target="main", base=commit(clone, "HEAD")).files is None
+
+
+def commit(folder: Path, name: str) -> str:
+    done = subprocess.run(["git", "rev-parse", name], cwd=folder, check=True, capture_output=True)  # noqa: S607 # the user's git
+    return done.stdout.decode().strip()
