@@ -17,7 +17,7 @@ from flakegate.errors import BackendError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
 
     Get = Callable[[str], bytes]
 

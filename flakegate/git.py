@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from flakegate.change import Change
-from flakegate.ci import GitFacts
+from flakegate.ci.context import GitFacts
 
 _TIMEOUT = 10.0  # seconds for one question
 # What a test run and flakegate itself leave behind: new, but no edit of what was tested.

@@ -26,7 +26,7 @@ from flakegate.model import Identity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.results import Result
 
 FORMAT = 1

@@ -22,7 +22,7 @@ from flakegate.wording import count, moment, saved
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
 
 VERSION = 1
 MAX_BYTES = 128 << 20

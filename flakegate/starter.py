@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flakegate.ci import repository_id
+from flakegate.ci.repository import repository_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,7 +10,7 @@ from flakegate.policy.plan import CHANGED
 from flakegate.wording import Step, about_evidence, about_failures, count, saved
 
 if TYPE_CHECKING:
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.errors import FlakegateError
     from flakegate.gate import Failure, Verdict
     from flakegate.model import Transition

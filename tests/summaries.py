@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flakegate import render
 from flakegate.apply import Applied
-from flakegate.ci import CIContext
+from flakegate.ci.context import CIContext
 from flakegate.errors import BackendError, ExitCode
 from flakegate.gate import Failure, Totals, Verdict
 from flakegate.junit import Case, Outcome, Problem

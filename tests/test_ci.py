@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.ci import CIContext, GitFacts, clock, context, may_apply, repository_id
+from flakegate.ci.clock import clock
+from flakegate.ci.context import CIContext, GitFacts
+from flakegate.ci.detect import context
+from flakegate.ci.permission import may_apply
+from flakegate.ci.repository import repository_id
 from flakegate.errors import UsageError
 
 CASES = sorted((Path(__file__).parent / "cases" / "ci").glob("*.json"))

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from flakegate.backends.datadog.access import API_KEY, APP_KEY, SITE, TOKEN
-from flakegate.ci import _OVERRIDES
+from flakegate.ci.detect import OVERRIDES
 from flakegate.cli.main import COMMANDS, flakegate
 from flakegate.drift import CODES
 from flakegate.errors import MEANING
@@ -50,7 +50,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_every_overriding_variable_is_in_the_readme() -> None:
-    for name in [*_OVERRIDES, "FLAKEGATE_REPOSITORY", "FLAKEGATE_PULL_REQUEST", "FLAKEGATE_TIME"]:
+    for name in [*OVERRIDES, "FLAKEGATE_REPOSITORY", "FLAKEGATE_PULL_REQUEST", "FLAKEGATE_TIME"]:
         assert name in README or f"`{name.removeprefix('FLAKEGATE')}`" in README, name
 
 

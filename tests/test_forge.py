@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from flakegate.ci import CIContext
+from flakegate.ci.context import CIContext
 from flakegate.errors import BackendError
 from flakegate.forge import Forge, files, forge_of, messages
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.ci import GitFacts
+from flakegate.ci.context import GitFacts
 from flakegate.git import change, facts, top, tracks
 
 if TYPE_CHECKING:

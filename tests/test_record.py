@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flakegate.ci import CIContext
+from flakegate.ci.context import CIContext
 from flakegate.errors import EvidenceError, ExitCode
 from flakegate.junit import Case, Outcome
 from flakegate.model import Identity

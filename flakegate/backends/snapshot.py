@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flakegate.backends.base import Progress
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.matching.candidate import Candidate
     from flakegate.model import (
         FlakyTest,

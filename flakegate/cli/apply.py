@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.ci import may_apply
+from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan
 from flakegate.cli.call import Call, Where, begin, need_policy, opened
@@ -21,7 +21,7 @@ from flakegate.version import VERSION
 
 if TYPE_CHECKING:
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.model import State, Transition
 
     Refused = tuple[Transition, str]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Backend
     from flakegate.backends.snapshot import Saved
     from flakegate.backends.store.store import Store
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.journal import Journal
 
 POLICY_FILES = ("flakegate.yml", ".github/flakegate.yml")
@@ -60,7 +60,7 @@ class Call:
 
     def context(self) -> CIContext:
         """Asks the CI's environment, and git for what it does not say."""
-        from flakegate.ci import context
+        from flakegate.ci.detect import context
         from flakegate.git import facts
 
         # The option is one more override of what the CI's environment says.
@@ -96,7 +96,7 @@ class Call:
 
 def begin(policy_file: str | None, where: Where, *, verbose: bool = False) -> Call:
     """Reads clock and policy. Raises PolicyError with every problem of the policy at once."""
-    from flakegate.ci import clock
+    from flakegate.ci.clock import clock
 
     env = dict(os.environ)
     folder = _here()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flakegate.attribution import Made
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.model import FlakyTest, StateCause
 

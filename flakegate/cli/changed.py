@@ -12,7 +12,7 @@ from flakegate.excuse import EXCUSED, excuse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.forge import Forge
     from flakegate.junit import Report

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.ci import clock
+from flakegate.ci.clock import clock
 from flakegate.cli import options
 from flakegate.cli.call import POLICY_FILES, policy_bytes, policy_path
 from flakegate.errors import ExitCode, UsageError

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.model import FlakyTest
     from flakegate.policy.rules import OwnRule

@@ -25,7 +25,7 @@ from flakegate.publish import console
 
 if TYPE_CHECKING:
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.model import FlakyTest, Identity
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.junit import Report
     from flakegate.matching.frameworks import Wrote

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.ci import may_apply
+from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flakegate.apply import Applied
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.policy.plan import Plan
 
 

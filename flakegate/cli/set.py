@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.ci import may_apply
+from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, person
 from flakegate.cli.call import Where, begin, opened

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flakegate.ci import may_apply
+from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, person
 from flakegate.cli.call import Call, Where, begin, opened
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flakegate.backends.base import Backend
-    from flakegate.ci import CIContext
+    from flakegate.ci.context import CIContext
     from flakegate.entries import PastCall
     from flakegate.model import FlakyTest
 
