@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flakegate.change import Change, barred, place_of
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
 
     from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
-    from flakegate.forge import Forge
     from flakegate.junit import Report
     from flakegate.model import FlakyTest
     from flakegate.results import Result
 
-PATIENCE = 30.0  # seconds for one request: git can answer, too
 _TOKENS = {
     "github": "GITHUB_TOKEN (with `pull-requests: read`), or check out with `fetch-depth: 0`",
     "gitlab": "GITLAB_TOKEN (with `read_api`), or set `GIT_DEPTH: 0`",
@@ -92,45 +91,26 @@ def _of_forge(
     warn: Callable[[str], None],
 ) -> Change:
     """What the forge tells; None in place of what it does not. What nobody asks for is empty."""
-    from flakegate import forge
+    from flakegate.cli.forge import to_forge
+    from flakegate.forges import change
+    from flakegate.forges.access import forge_of
 
     unread = Change(files=None if files else frozenset(), messages=None if messages else ())
-    found = forge.forge_of(call.env, context)
-    if found is None:
+    found = forge_of(call.env, context)
+    if found is None or found.number is None:
         return unread
     try:
-        with_token = _get(call, found)
+        transport = to_forge(call, found)
+        with_token = partial(transport.send, "GET")
         return replace(
             unread,
-            files=forge.files(found, with_token) if files else frozenset(),
-            messages=forge.messages(found, with_token) if messages else (),
+            files=change.files(found, with_token) if files else frozenset(),
+            messages=change.messages(found, with_token) if messages else (),
         )
     except FlakegateError as error:
         tip = f" ({error.tip})" if error.tip else ""
         warn(f"git is asked what this change touches, because {error.message}{tip}")
         return unread
-
-
-def _get(call: Call, forge: Forge) -> Callable[[str], bytes]:
-    from flakegate.cli.say import note
-    from flakegate.transport.address import allows_http
-    from flakegate.transport.client import Transport
-    from flakegate.transport.waiting import patience
-
-    usual = patience(call.env)
-    transport = Transport(
-        forge.base_url,
-        headers=forge.headers,
-        plain_http=allows_http(call.env),
-        patience=replace(
-            usual,
-            total=min(PATIENCE, usual.total),
-            longest_wait=min(PATIENCE / 3, usual.longest_wait),
-        ),
-        tell=note,
-        log=note if call.verbose else lambda _: None,
-    )
-    return lambda path: transport.send("GET", path)
 
 
 def _remedy(context: CIContext) -> str:

@@ -1,35 +1,80 @@
-"""The job summary of GitHub Actions: a file that the runner shows on the page of the run."""
+"""GitHub's comments on a pull request.
+
+Facts: docs.github.com "REST API endpoints for issue comments": 100 a page; a body has at most
+65,536 characters; the token of a workflow may not ask who it is, and writes as
+`github-actions[bot]`.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
+
+from flakegate.errors import BackendError
+from flakegate.forges.pages import decoded, nonsense, pages
+from flakegate.publish.sticky import Comment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# docs.github.com, "Workflow commands": 1 MiB for a step, and beyond that all of it is lost.
-STEP_SUMMARY_LIMIT = 1024 * 1024
+    from flakegate.transport.client import Transport
+
+WORKFLOW = "github-actions[bot]"
+_NO_USER = frozenset({403, 404})
 
 
-def has_step_summary(env: Mapping[str, str]) -> bool:
-    """Whether this job has a page to write to."""
-    return bool(env.get("GITHUB_STEP_SUMMARY"))
+class PullRequest:
+    """The comments of one pull request. path: of its repository, `/repos/acme/shop`."""
+
+    def __init__(self, transport: Transport, *, path: str, number: str) -> None:
+        self._transport = transport
+        self._path = path
+        self._number = number
+
+    def comments(self) -> tuple[Comment, ...]:
+        """All comments, the oldest first. Raises BackendError."""
+        rows = pages(f"{self._path}/issues/{self._number}/comments", self._get)
+        return tuple(_comment(row) for row in rows)
+
+    def author(self) -> str:
+        """Who writes with this token. Raises BackendError."""
+        try:
+            user = decoded(self._get("/user"))
+        except BackendError as error:
+            if error.status in _NO_USER:
+                return WORKFLOW
+            raise
+        return _login({"user": user})
+
+    def create(self, body: str) -> Comment:
+        """Writes a new comment. Raises BackendError."""
+        path = f"{self._path}/issues/{self._number}/comments"
+        return _comment(decoded(self._send("POST", path, {"body": body})))
+
+    def update(self, comment: Comment, body: str) -> None:
+        """Writes other words into a comment. Raises BackendError."""
+        self._send("PATCH", f"{self._path}/issues/comments/{comment.id}", {"body": body})
+
+    def delete(self, comment: Comment) -> None:
+        """Deletes a comment. Raises BackendError."""
+        self._send("DELETE", f"{self._path}/issues/comments/{comment.id}")
+
+    def _get(self, path: str) -> bytes:
+        return self._transport.send("GET", path)
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> bytes:
+        return self._transport.send(method, path, json.dumps(body).encode() if body else None)
 
 
-def step_summary(markdown: str, env: Mapping[str, str]) -> str | None:
-    """Adds to the job summary. What went wrong, in words; None if nothing did."""
-    path = Path(env["GITHUB_STEP_SUMMARY"])
-    added = f"\n{markdown.rstrip()}\n".encode()
-    try:
-        there = path.stat().st_size if path.exists() else 0
-        if there + len(added) > STEP_SUMMARY_LIMIT:
-            return (
-                "the job summary was left as it is: with this one it would exceed the 1 MiB that"
-                f" GitHub shows ({there:,} bytes are there)"
-            )
-        with path.open("ab") as file:
-            file.write(added)
-    except OSError as error:
-        return f"the job summary could not be written to {path}: {error.strerror}"
-    return None
+def _comment(row: Any) -> Comment:
+    if not isinstance(row, dict) or not isinstance(row.get("id"), int):
+        raise nonsense()
+    body = row.get("body")
+    return Comment(id=row["id"], author=_login(row), body=body if isinstance(body, str) else "")
+
+
+def _login(row: Mapping[str, Any]) -> str:
+    """Who wrote it; "" for a user that was deleted."""
+    user = row.get("user")
+    login = user.get("login") if isinstance(user, dict) else None
+    return login if isinstance(login, str) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from flakegate.publish import github
+from flakegate.publish import job_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ class Publisher(NamedTuple):
     publish: Callable[[str, Mapping[str, str]], str | None]
 
 
-PUBLISHERS = (Publisher(github.has_step_summary, github.step_summary),)
+PUBLISHERS = (Publisher(job_summary.has_step_summary, job_summary.step_summary),)
 
 
 def publish(markdown: Callable[[], str], env: Mapping[str, str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.publish.github import STEP_SUMMARY_LIMIT, has_step_summary, step_summary
+from flakegate.publish.job_summary import STEP_SUMMARY_LIMIT, has_step_summary, step_summary
 from flakegate.publish.registry import publish
 
 if TYPE_CHECKING:
