@@ -50,6 +50,7 @@ PURE = (
     "flakegate.deselect",
     "flakegate.drift",
     "flakegate.starter",
+    "flakegate.hosted",
     "flakegate.answers",
     "flakegate.redaction",
     "flakegate.transport.address",
