@@ -35,8 +35,25 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime | None = None
 
 
+class IssueChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One intended change of an issue of Error Tracking.
+
+    what: "state", or "assignee" (a user's id, None for nobody). test: whose change of a state it
+    follows, by its id; None where a person made it, whose name is `actor`.
+    """
+
+    issue: str
+    what: str
+    before: str | None
+    after: str | None
+    rule: str | None
+    reason: str
+    actor: str | None
+    test: str | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of one change.
+    """What came of one change. test: its test, or its issue, by the id.
 
     outcome: "unknown" until a later call has read the state; "already": others had made it before,
     nothing was sent; "overtaken": others changed the state since, so it cannot be told any more.
@@ -62,6 +79,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repository: str
     batch: str
     changes: tuple[Change, ...] = ()
+    issues: tuple[IssueChange, ...] = ()
     results: tuple[Outcome, ...] = ()
 
 

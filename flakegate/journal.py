@@ -24,6 +24,7 @@ from flakegate.entries import (
     Change,
     Entry,
     Event,
+    IssueChange,
     Outcome,
     PastCall,
     Word,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from flakegate.error_tracking.steps import Step
     from flakegate.model import Transition, UpdateResult
 
 TAKES_OUT = frozenset({State.QUARANTINED, State.DISABLED})
@@ -46,6 +48,16 @@ LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _POLL = 0.05
 
 _EVENT = msgspec.json.Decoder(Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why an issue is changed: a rule (then test is that whose state it changed), or a person."""
+
+    rule: str | None
+    reason: str
+    actor: str | None = None
+    test: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +95,24 @@ class Journal:
         self._append("intent", batch, changes=intended)
         return batch
 
+    def issue_intent(self, step: Step, cause: Cause) -> str:
+        """Likewise of one change of an issue, which is a batch of its own."""
+        batch = self.token()
+        change = IssueChange(
+            issue=step.issue_id,
+            what=step.what,
+            before=step.before,
+            after=step.after,
+            rule=cause.rule,
+            reason=cause.reason,
+            actor=cause.actor,
+            test=cause.test,
+        )
+        self._append("intent", batch, issues=(change,))
+        return batch
+
     def result(self, batch: str, results: Sequence[UpdateResult]) -> None:
-        """Records what came of the batch, test by test."""
+        """Records what came of the batch, test by test (of an issue's change: by its id)."""
         outcomes = tuple(
             Outcome(test=result.test_id, outcome=_word(result), error=result.error)
             for result in results
@@ -224,6 +252,7 @@ class Journal:
         batch: str,
         *,
         changes: tuple[Change, ...] = (),
+        issues: tuple[IssueChange, ...] = (),
         results: tuple[Outcome, ...] = (),
     ) -> None:
         event = Event(
@@ -235,6 +264,7 @@ class Journal:
             repository=self.repository,
             batch=batch,
             changes=changes,
+            issues=issues,
             results=results,
         )
         try:

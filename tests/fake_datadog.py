@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests import fake_search
+from tests import fake_issues, fake_search
 from tests.faults import Front, Reply
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ KEYS = {"DD_API_KEY": API_KEY, "DD_APP_KEY": APP_KEY}
 REPOSITORY = "github.com/acme/shop"
 PATH = "/api/v2/test/flaky-test-management/tests"
 POLICIES_PATH = "/api/v2/ci/test-optimization/settings/policies"
+PERMISSIONS = (
+    "test_optimization_read", "test_optimization_write", "error_tracking_read",
+    "error_tracking_write", "cases_read", "cases_write",
+)  # fmt: skip
 STATES = frozenset({"active", "quarantined", "disabled", "fixed"})
 SORTS = frozenset(
     sign + key
@@ -109,15 +113,13 @@ class FakeDatadog(Front):
     cursor, to an empty one. gaps: between two pages is an empty one. refuse: error by test id.
     forget: ids that are changed but not mentioned in the answer. clock: seconds since the epoch,
     when a state is changed. policies: the blocks of Datadog's own. refused: by path the status of
-    every answer.
+    every answer. tracking: its Error Tracking.
     """
 
     tests: list[dict[str, Any]] = field(default_factory=list)
     repository: str = REPOSITORY
     elsewhere: dict[str, str] = field(default_factory=dict)
-    permissions: set[str] = field(
-        default_factory=lambda: {"test_optimization_read", "test_optimization_write"}
-    )
+    permissions: set[str] = field(default_factory=lambda: set(PERMISSIONS))
     page_cap: int = 1000
     trailing_page: bool = False
     gaps: bool = False
@@ -126,6 +128,7 @@ class FakeDatadog(Front):
     clock: Callable[[], float] = time.time
     policies: dict[str, Any] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+    tracking: fake_issues.FakeIssues = field(default_factory=fake_issues.FakeIssues)
 
     @property
     def states(self) -> dict[str, str]:
@@ -144,8 +147,10 @@ class FakeDatadog(Front):
 
     def answer(self, request: Request) -> Reply:
         """What the service answers to the request, scripts aside."""
-        if refusal := self._refusal(request):
+        if refusal := _stranger(request) or self._refusal(request):
             return refusal
+        if request.path.startswith(fake_issues.ROOT):
+            return self.tracking.answer(request, self.permissions)
         shape, act = {
             ("POST", PATH): (SEARCH, self._search),
             ("PATCH", PATH): (UPDATE, self._update),
@@ -160,15 +165,13 @@ class FakeDatadog(Front):
         return act(body["data"]["attributes"])
 
     def _refusal(self, request: Request) -> Reply | None:
-        keys = (request.headers.get("dd-api-key"), request.headers.get("dd-application-key"))
-        token = request.headers.get("authorization")
-        if (keys, token) not in {((API_KEY, APP_KEY), None), ((None, None), f"Bearer {BEARER}")}:
-            return _error(401, "Unauthorized")
+        if status := self.refused.get(request.path.partition("?")[0]):
+            return _error(status, "Refused")
+        if request.path.startswith(fake_issues.ROOT):
+            return None
         known = {("POST", PATH), ("PATCH", PATH), ("POST", POLICIES_PATH)}
         if (request.method, request.path) not in known:
             return _error(404, "Not found")
-        if status := self.refused.get(request.path):
-            return _error(status, "Refused")
         needed = "read" if request.method == "POST" else "write"
         if f"test_optimization_{needed}" not in self.permissions:
             return _detailed_error(403, "Forbidden", "Failed permission authorization checks")
@@ -246,6 +249,15 @@ class FakeDatadog(Front):
             "fingerprint_fqn": test["id"],
         }
         return {key: tuple(_texts(value)) for key, value in values.items()}
+
+
+def _stranger(request: Request) -> Reply | None:
+    """The refusal of a request that carries neither both keys nor a token, else None."""
+    keys = (request.headers.get("dd-api-key"), request.headers.get("dd-application-key"))
+    token = request.headers.get("authorization")
+    if (keys, token) in {((API_KEY, APP_KEY), None), ((None, None), f"Bearer {BEARER}")}:
+        return None
+    return _error(401, "Unauthorized")
 
 
 def mismatches(value: Any, shape: Any, at: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     Facets = Mapping[str, tuple[str, ...]]
     Matches = Callable[[Facets], bool]
@@ -31,9 +31,12 @@ class QueryError(Exception):
     """The query is not one."""
 
 
-def parse(query: str) -> Matches:
-    """The query as a function of a test's facets. Raises QueryError."""
-    parser = _Parser(query)
+def parse(query: str, keys: Collection[str] = KEYS) -> Matches:
+    """The query as a function of the facets of a test, or whatever has these keys.
+
+    Raises QueryError.
+    """
+    parser = _Parser(query, keys)
     matches = parser.either()
     if parser.rest():
         raise QueryError(f"unexpected {parser.rest()!r}")
@@ -41,8 +44,9 @@ def parse(query: str) -> Matches:
 
 
 class _Parser:
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, keys: Collection[str]) -> None:
         self.query = query
+        self.keys = keys
         self.at = 0
 
     def rest(self) -> str:
@@ -84,7 +88,7 @@ class _Parser:
             raise QueryError(f"a term is missing before {self.rest()!r}")
         self.at = token.end()
         key = token["key"]
-        if key not in KEYS:
+        if key not in self.keys:
             raise QueryError(f"unknown key {key}")
         if token["quoted"] is not None:
             value = re.sub(r"\\(.)", r"\1", token["quoted"])

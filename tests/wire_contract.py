@@ -27,6 +27,9 @@ SORTS = [
     "fqn", "first_flaked", "last_flaked", "failure_rate", "pipelines_failed",
     "pipelines_duration_lost",
 ]  # fmt: skip
+ISSUES = "/api/v2/error-tracking/issues"
+ISSUE_STATES = ["OPEN", "ACKNOWLEDGED", "RESOLVED", "IGNORED", "EXCLUDED"]
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 REPOSITORY = r"[a-z0-9.-]+\.[a-z]+(/[^/\s\"A-Z]+)+"
 
 
@@ -82,22 +85,78 @@ _POLICIES = _body(
     "test_optimization_get_flaky_tests_management_policies_request",
     _object({"repository_id": {"type": "string", "pattern": f"^{REPOSITORY}$"}}),
 )
+_MOMENT = {"type": "integer", "minimum": 10**12, "maximum": 10**13}  # milliseconds, not seconds
+_ISSUES = _body(
+    "search_request",
+    {
+        **_object(
+            {"query": _TEXT, "from": _MOMENT, "to": _MOMENT},
+            {
+                "track": {"enum": ["trace", "logs", "rum"]},
+                "persona": {"enum": ["ALL", "BROWSER", "MOBILE", "BACKEND"]},
+                "order_by": {
+                    "enum": ["TOTAL_COUNT", "FIRST_SEEN", "IMPACTED_SESSIONS", "PRIORITY"]
+                },
+            },
+        ),
+        "oneOf": [{"required": ["track"]}, {"required": ["persona"]}],
+    },
+)
+_ID = {"type": "string", "pattern": f"^{UUID}$"}
+_STATE = _object(
+    {
+        "data": _object(
+            {
+                "id": _ID,
+                "type": {"const": "error_tracking_issue"},
+                "attributes": _object({"state": {"enum": ISSUE_STATES}}),
+            }
+        )
+    }
+)
+_ASSIGNEE = _object({"data": _object({"id": _ID, "type": {"const": "assignee"}})})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One of the requests that there are. name: a word for it."""
+    """One of the requests that there are. name: a word for it.
+
+    path: `{issue_id}` stands for an id. parameters: what follows its `?`. schema: of its body;
+    None: it has none.
+    """
 
     name: str
     method: str
     path: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    parameters: str = ""
 
 
 OPERATIONS = (
     Operation(name="search", method="POST", path=TESTS, schema=_SEARCH),
     Operation(name="update", method="PATCH", path=TESTS, schema=_UPDATE),
     Operation(name="policies", method="POST", path=POLICIES, schema=_POLICIES),
+    Operation(
+        name="search issues",
+        method="POST",
+        path=f"{ISSUES}/search",
+        schema=_ISSUES,
+        parameters="include=issue,issue.assignee,issue.case,issue.team_owners",
+    ),
+    Operation(
+        name="issue",
+        method="GET",
+        path=f"{ISSUES}/{{issue_id}}",
+        schema=None,
+        parameters="include=assignee,case,team_owners",
+    ),
+    Operation(name="set state", method="PUT", path=f"{ISSUES}/{{issue_id}}/state", schema=_STATE),
+    Operation(
+        name="assign", method="PUT", path=f"{ISSUES}/{{issue_id}}/assignee", schema=_ASSIGNEE
+    ),
+    Operation(
+        name="unassign", method="DELETE", path=f"{ISSUES}/{{issue_id}}/assignee", schema=None
+    ),
 )
 
 
@@ -112,7 +171,11 @@ def violations(request: Request) -> Iterator[str]:
     if known is None:
         yield f"there is no {request.method} {request.path}"
         return
-    yield from _header_violations(request.headers)
+    yield from _header_violations(request.headers, has_body=known.schema is not None)
+    if known.schema is None:
+        if request.body:
+            yield f"a body where there is none: {request.body!r}"
+        return
     try:
         body = json.loads(request.body.decode("utf-8"), object_pairs_hook=_unique)
     except ValueError as error:
@@ -121,15 +184,18 @@ def violations(request: Request) -> Iterator[str]:
     found = sorted(Draft202012Validator(known.schema).iter_errors(body), key=str)
     yield from (f"{each.json_path}: {each.message}" for each in found)
     if not found:
-        yield from _beyond_the_schema(known, body["data"]["attributes"])
+        yield from _beyond_the_schema(known, request, body["data"])
 
 
 def _asks(request: Request, known: Operation) -> bool:
-    return (request.method, request.path) == (known.method, known.path)
+    path, _, parameters = request.path.partition("?")
+    pattern = re.escape(known.path).replace(r"\{issue_id\}", UUID)
+    same = re.fullmatch(pattern, path) and parameters == known.parameters
+    return bool(same) and request.method == known.method
 
 
-def _header_violations(headers: Mapping[str, str]) -> Iterator[str]:
-    if headers.get("content-type") != "application/json":
+def _header_violations(headers: Mapping[str, str], *, has_body: bool) -> Iterator[str]:
+    if headers.get("content-type") != ("application/json" if has_body else None):
         yield f"Content-Type: {headers.get('content-type')}"
     if "application/json" not in headers.get("accept", ""):
         yield f"Accept: {headers.get('accept')}"
@@ -145,7 +211,12 @@ def _header_violations(headers: Mapping[str, str]) -> Iterator[str]:
         yield "a cookie is sent"
 
 
-def _beyond_the_schema(known: Operation, attributes: Any) -> Iterator[str]:
+def _beyond_the_schema(known: Operation, request: Request, data: Any) -> Iterator[str]:
+    attributes = data.get("attributes", {})
+    if known.name == "set state" and data["id"] not in request.path:
+        yield f"the state of {data['id']} is set at {request.path}"
+    if known.name == "search issues" and attributes["from"] >= attributes["to"]:
+        yield f"a time that ends before it begins: {attributes}"
     if known.name == "search":
         try:
             fake_search.parse(attributes["filter"]["query"])

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flakegate.backends.base import Backend
+    from flakegate.transport.client import Transport
 
 KINDS = ("datadog", "store")
 
@@ -53,21 +54,36 @@ def open_backend(kind: str, settings: Settings, env: Mapping[str, str]) -> Backe
     return {"datadog": _datadog, "store": _store}[kind](settings, env)
 
 
-def _datadog(settings: Settings, env: Mapping[str, str]) -> Backend:
+def datadog_transport(
+    api_url: str | None,
+    env: Mapping[str, str],
+    *,
+    note: Callable[[str], None],
+    log: Callable[[str], None],
+) -> Transport:
+    """Requests to Datadog with the keys of the environment; api_url, note, log: as in Settings.
+
+    Raises UsageError for the address, BackendError for the keys.
+    """
     from flakegate.backends.datadog.access import address, required_keys
-    from flakegate.backends.datadog.backend import Datadog
     from flakegate.transport.address import allows_http
     from flakegate.transport.client import Transport
     from flakegate.transport.waiting import patience
 
-    transport = Transport(
-        address(env, settings.api_url),
+    return Transport(
+        address(env, api_url),
         headers=required_keys(env).headers(),
         plain_http=allows_http(env),
         patience=patience(env),
-        tell=settings.note,
-        log=settings.log,
+        tell=note,
+        log=log,
     )
+
+
+def _datadog(settings: Settings, env: Mapping[str, str]) -> Backend:
+    from flakegate.backends.datadog.backend import Datadog
+
+    transport = datadog_transport(settings.api_url, env, note=settings.note, log=settings.log)
     return Datadog(
         transport, repository=settings.repository, query=settings.query, warn=settings.warn
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Commands(click.Group):
     """listed: the commands, each with what it does in a line. prefix: of the names of their files.
 
-    The file `{prefix}{name}` has the command as `command`.
+    The file `{prefix}{name}` has the command as `command`; a `-` of its name is a `_` there.
     """
 
     def __init__(self, *args: Any, listed: Mapping[str, str], prefix: str, **kwargs: Any) -> None:
@@ -32,7 +32,8 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in self._listed:
             return None
-        command: click.Command = importlib.import_module(f"{self._prefix}{cmd_name}").command
+        file = f"{self._prefix}{cmd_name.replace('-', '_')}"
+        command: click.Command = importlib.import_module(file).command
         return command
 
     def resolve_command(

@@ -29,6 +29,7 @@ COMMANDS = {
     "list": "The flaky tests and their states.",
     "explain": "Why a test is, or is not, quarantined.",
     "drift": "What Datadog does to the same tests by rules of its own.",
+    "issues": "Datadog's Error Tracking: search, show, set-state, assign.",
     "set": "Move tests to a state yourself, with a reason.",
     "undo": "Put back what a run changed.",
     "record": "Put a run's reports into the store, or into a shard.",

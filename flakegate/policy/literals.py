@@ -29,8 +29,9 @@ _A_KIND = {
 
 def did_you_mean(written: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word that is close to what was written, as a hint. cutoff: 1 is equality."""
-    close = get_close_matches(written.lower()[:100], list(known), n=1, cutoff=cutoff)
-    return f"did you mean `{close[0]}`?" if close else None
+    spelt = {word.lower(): word for word in known}
+    close = get_close_matches(written.lower()[:100], list(spelt), n=1, cutoff=cutoff)
+    return f"did you mean `{spelt[close[0]]}`?" if close else None
 
 
 def a_kind(kind: Kind) -> str:

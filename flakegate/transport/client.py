@@ -162,6 +162,7 @@ class Transport:
                     method,
                     self.base_url + path,
                     data=body,
+                    headers={"Content-Type": None} if body is None else {},
                     timeout=(min(patience.connect, left), min(patience.read, left)),
                     allow_redirects=False,
                     stream=True,

@@ -15,6 +15,7 @@ from flakegate.cli.main import COMMANDS
 from tests import wire_contract
 from tests.cli.reports import junit, write
 from tests.fake_datadog import API_KEY, APP_KEY, BEARER, KEYS, FakeDatadog, changed, flaky
+from tests.fake_issues import USER, issue, issue_id
 from tests.faults import Request
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "list": (("list",), ("list", "--state", "fixed"), ("list", "--where", "state_age > 1d")),
     "explain": (("explain", 'odd "name" \\ AND (x*'), ("explain", "t-7")),
     "drift": (("drift",),),
+    "issues": (
+        ("issues", "search", "--query", 'service:"a b" OR service:shop', "--limit", "200"),
+        ("issues", "search", "--persona", "backend", "--order-by", "priority", "--from", "1d"),
+        ("issues", "show", issue_id(1)),
+        ("issues", "set-state", issue_id(1), issue_id(2), "resolved"),
+        ("issues", "assign", issue_id(1), USER),
+        ("issues", "unassign", issue_id(1)),
+    ),
     "set": (("set", 'odd "name" \\ AND (x*', "disabled", "--reason", "hangs"),),
     "undo": (("apply",), ("undo",), ("undo", "last", "--apply")),
     "record": (("record", "green.xml", *STORE),),
@@ -82,6 +91,7 @@ ASKS = {
     "exec": {"search", "update", "policies"},
     "apply": {"search", "update"},
     "drift": {"search", "policies"},
+    "issues": {"search issues", "issue", "set state", "assign", "unassign"},
     "set": {"search", "update"},
     "undo": {"search", "update"},
 }
@@ -105,6 +115,8 @@ def datadog(folder: Path) -> Iterator[FakeDatadog]:
     ]
     tests += [flaky("odd", rate=90.0, name='odd "name" \\ AND (x*'), flaky("done", state="fixed")]
     with FakeDatadog(tests=tests, page_cap=60, clock=lambda: NOON) as fake:
+        hours = [int(NOON - hour * 3600) * 1000 for hour in range(1, 160)]
+        fake.tracking.issues = [issue(number, seen=[hours[number]]) for number in range(150)]
         yield fake
 
 
@@ -145,7 +157,9 @@ def test_every_request_of_every_command_is_allowed(
         expected = set() if command in OFFLINE else ASKS.get(command, {"search"})
         assert names(sent) == expected, command
         everything += sent
-    bodies = [json.loads(each.body)["data"]["attributes"] for each in everything]
+    bodies = [
+        json.loads(each.body)["data"].get("attributes", {}) for each in everything if each.body
+    ]
     searches = [each for each in bodies if "filter" in each]
     updates = [each["tests"] for each in bodies if "tests" in each]
     assert any("cursor" in each["page"] for each in searches)
@@ -222,6 +236,29 @@ def policies(repository: object) -> bytes:
 
 
 ONE = {"id": "a", "new_state": "fixed"}
+ABOUT_ONE = f"{wire_contract.ISSUES}/{issue_id(1)}"
+INCLUDED = "?include=issue,issue.assignee,issue.case,issue.team_owners"
+
+
+def issues(**attributes: object) -> Request:
+    whole = {"query": "*", "from": 1_795_000_000_000, "to": 1_795_176_000_000, **attributes}
+    body = json.dumps({"data": {"type": "search_request", "attributes": whole}}).encode()
+    return request(body, path=f"{wire_contract.ISSUES}/search{INCLUDED}")
+
+
+def state(word: str, of: str = issue_id(1)) -> Request:
+    data = {"id": of, "type": "error_tracking_issue", "attributes": {"state": word}}
+    return request(json.dumps({"data": data}).encode(), "PUT", f"{ABOUT_ONE}/state")
+
+
+def assignee(user: object) -> Request:
+    body = json.dumps({"data": {"id": user, "type": "assignee"}}).encode()
+    return request(body, "PUT", f"{ABOUT_ONE}/assignee")
+
+
+def bare(method: str, path: str) -> Request:
+    headers = {name: value for name, value in HEADERS.items() if name != "content-type"}
+    return Request(method=method, path=path, headers=headers, body=b"")
 
 
 def request(body: bytes, method: str = "POST", path: str = wire_contract.TESTS) -> Request:
@@ -236,6 +273,12 @@ def request(body: bytes, method: str = "POST", path: str = wire_contract.TESTS) 
         request(search(filter={"query": QUERY, "include_history": True})),
         request(update(ONE), "PATCH"),
         request(policies("gitlab.com/acme/shop/web"), path=wire_contract.POLICIES),
+        issues(track="trace"),
+        issues(persona="ALL", order_by="PRIORITY"),
+        bare("GET", f"{ABOUT_ONE}?include=assignee,case,team_owners"),
+        state("EXCLUDED"),
+        assignee(USER),
+        bare("DELETE", f"{ABOUT_ONE}/assignee"),
     ],
 )
 def test_what_the_reference_allows(allowed: Request) -> None:
@@ -280,6 +323,25 @@ def test_what_the_reference_allows(allowed: Request) -> None:
         request(policies("github.com/acme/shop"), "PATCH", wire_contract.POLICIES),
         request(search(), path=f"{wire_contract.TESTS}?page=1"),
         request(b"", "GET"),
+        issues(),
+        issues(track="trace", persona="ALL"),
+        issues(track="traces"),
+        issues(track="trace", order_by=None),
+        issues(track="trace", query=""),
+        issues(track="trace", limit=10),
+        issues(track="trace", to=1_794_000_000_000),
+        issues(track="trace", to=1_795_176_000),
+        issues(track="trace", to=1_795_176_000_000.5),
+        replace(issues(track="trace"), path=f"{wire_contract.ISSUES}/search"),
+        bare("GET", ABOUT_ONE),
+        bare("GET", f"{wire_contract.ISSUES}/1?include=assignee,case,team_owners"),
+        request(b"", "GET", f"{ABOUT_ONE}?include=assignee,case,team_owners"),
+        state("OPENED"),
+        state("OPEN", of=issue_id(2)),
+        replace(state("OPEN"), path=f"{ABOUT_ONE}/assignee"),
+        assignee("dana"),
+        assignee(None),
+        request(b"{}", "DELETE", f"{ABOUT_ONE}/assignee"),
         *(
             replace(request(search()), headers={**HEADERS, name: value})
             for name, value in (
