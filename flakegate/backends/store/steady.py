@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from flakegate.model import FlakyTest
 
-# Failures in a row are a regression if a test that fails as often as this one does otherwise in
-# the same leg would show a row of their length in fewer than one of twenty weeks. Two in a row
-# prove nothing. Other legs are left aside: most likely they have the same regression, and the
-# failures of each would make those of the others look usual.
+# Failures in a row are a regression if a test that fails as often as this one does otherwise would
+# show a row of their length in fewer than one of twenty weeks. Two in a row prove nothing. Asked is
+# each leg by itself, since in a matrix the failures of each leg would make those of the others look
+# usual; and the commits, since a test can be in another shard every time.
 CHANCE = 0.05
 SHORTEST = 3
 
@@ -43,6 +43,7 @@ class Run(NamedTuple):
 
     id: int
     leg: str
+    commit: str | None
     pipeline: str
     manifest: int
     counted: bool
@@ -50,16 +51,23 @@ class Run(NamedTuple):
 
 
 @dataclass(slots=True)
-class Leg:
-    """The runs of one leg, oldest first, and the place of each by its id."""
+class Line:
+    """What came one after the other, oldest first: the runs of a leg, or commits with theirs.
 
-    runs: list[Run] = field(default_factory=list)
+    places: of each run, by its id.
+    """
+
+    steps: list[list[Run]] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
 
-    def add(self, run: Run) -> None:
-        """The next one."""
-        self.places[run.id] = len(self.runs)
-        self.runs.append(run)
+    def add(self, run: Run, place: int | None = None) -> int:
+        """As the next step, or as part of an earlier one; where it is."""
+        if place is None:
+            place = len(self.steps)
+            self.steps.append([])
+        self.steps[place].append(run)
+        self.places[run.id] = place
+        return place
 
 
 class Failed(NamedTuple):
@@ -84,13 +92,13 @@ def steady(
     week = _week(connection, repository, now, counted(rate_from))
     bits = _bits(connection, repository, now)
     by_id = {run.id: run for run in week}
-    legs = _legs(week)
+    lines = _lines(week)
     found = {}
     for row, failed in _failed(connection, repository, now).items():
         if row not in tests:
             continue
         number, test = tests[row]
-        regression = _regressions(legs, failed, _ran(bits, number))
+        regression = _regressions(lines, failed, _ran(bits, number))
         outage = {each.run for each in failed if by_id[each.run].crowded}
         if regression or outage:
             found[row] = _without(test, [by_id[each.run] for each in failed], regression, outage)
@@ -109,34 +117,47 @@ def is_regression(length: int, *, failures: int, runs: int) -> bool:
 
 
 def _regressions(
-    legs: Mapping[str, Leg], failed: Sequence[Failed], ran: Callable[[Run], bool]
+    lines: Iterable[Line], failed: Sequence[Failed], ran: Callable[[Run], bool]
 ) -> set[int]:
     """The runs (ids) of all rows of failures that are a regression. ran: as in `in_a_row`."""
     found: set[int] = set()
-    for leg in legs.values():
-        here = [each for each in failed if each.run in leg.places]
-        rows = [row for row in in_a_row(leg, here, ran) if len(row) >= SHORTEST]
-        runs = sum(map(ran, leg.runs)) if rows else 0
+    for line in lines:
+        here = {each.run for each in failed if each.run in line.places}
+        broke = {each.run for each in failed if not each.passed} & here
+        rows = [row for row in in_a_row(line, broke, ran) if len(row) >= SHORTEST]
+        if not rows:
+            continue
+        failures = len({line.places[run] for run in here})
+        runs = sum(any(map(ran, step)) for step in line.steps)
         for row in rows:
-            if is_regression(len(row), failures=len(here), runs=runs):
-                found.update(row)
+            if is_regression(len(row), failures=failures, runs=runs):
+                found.update(run.id for step in row for run in step if run.id in broke)
     return found
 
 
-def in_a_row(leg: Leg, failed: Iterable[Failed], ran: Callable[[Run], bool]) -> Iterator[list[int]]:
-    """The runs (ids) of this leg in which the test failed one after the other, row by row.
+def in_a_row(
+    line: Line, broke: Collection[int], ran: Callable[[Run], bool]
+) -> Iterator[list[list[Run]]]:
+    """The steps of the line in which the test failed one after the other, row by row.
 
-    failed: those of this leg in which it did. ran: whether the test did in a run. A run in which it
-    did not neither makes a row longer nor ends it; one in which it passed, if only on a retry, ends
-    it.
+    broke: the runs (ids) of the line in which it failed, and did not pass on a retry. ran: whether
+    it did in a run. A step in which it did not neither makes a row longer nor ends it; one in which
+    it passed, if only in one of its runs, ends it.
     """
-    row: list[int] = []
+    row: list[list[Run]] = []
     before = 0
-    for place in sorted(leg.places[each.run] for each in failed if not each.passed):
-        if row and any(map(ran, leg.runs[before + 1 : place])):
+    for place in sorted({line.places[run] for run in broke}):
+        since = (run for step in line.steps[before + 1 : place] for run in step)
+        if row and any(map(ran, since)):
             yield row
             row = []
-        row.append(leg.runs[place].id)
+        step = line.steps[place]
+        if any(run.id not in broke and ran(run) for run in step):
+            if row:
+                yield row
+            row = []
+        else:
+            row.append(step)
         before = place
     if row:
         yield row
@@ -162,13 +183,17 @@ def _without(
     )
 
 
-def _legs(week: Iterable[Run]) -> dict[str, Leg]:
-    """The counted runs of each leg, without those that an outage filled with failures."""
-    legs: dict[str, Leg] = defaultdict(Leg)
+def _lines(week: Iterable[Run]) -> list[Line]:
+    """The counted runs leg by leg, and commit by commit, without those that an outage filled."""
+    legs: dict[str, Line] = defaultdict(Line)
+    commits = Line()
+    places: dict[str, int] = {}
     for run in week:
         if run.counted and not run.crowded:
             legs[run.leg].add(run)
-    return legs
+            name = run.commit or f"of run {run.id}"
+            places[name] = commits.add(run, places.get(name))
+    return [*legs.values(), commits]
 
 
 def _week(
@@ -177,7 +202,7 @@ def _week(
     """Oldest first."""
     query = (
         select(
-            runs.c.id, runs.c.leg, runs.c.pipeline, runs.c.manifest,
+            runs.c.id, runs.c.leg, runs.c.commit_sha, runs.c.pipeline, runs.c.manifest,
             counts.label("counted"), runs.c.n_failed, runs.c.n_total,
         )
         .where(within(repository, now))
@@ -189,6 +214,7 @@ def _week(
         Run(
             id=row.id,
             leg=row.leg,
+            commit=row.commit_sha,
             pipeline=row.pipeline,
             manifest=row.manifest,
             counted=bool(row.counted),

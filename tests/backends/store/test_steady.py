@@ -96,7 +96,12 @@ def test_a_pass_in_another_leg_does_not_end_it_and_a_failure_there_is_no_part_of
     tmp_path: Path,
 ) -> None:
     linux = week("p" * 25 + "f" + "p" * 10, "linux:")
-    windows = week("p" * 25 + "ff" + "p" * 9, "windows:", first=101)
+    windows = [
+        replace(each, commit=beside.commit)
+        for each, beside in zip(
+            week("p" * 25 + "ff" + "p" * 9, "windows:", first=101), linux, strict=True
+        )
+    ]
     assert steady(tmp_path, *linux, *windows) is None
 
 
@@ -118,6 +123,52 @@ def test_how_often_it_fails_otherwise_is_asked_of_the_same_leg(tmp_path: Path) -
     linux = week("p" * 20 + "fff" + "p" * 10, "linux:")
     windows = week("pf" * 16, "windows:", first=101)
     assert left(steady(tmp_path, *linux, *windows)) == (16, 62, 3, 0)
+
+
+def split(letters: str, size: int = 3) -> list[RunRecord]:
+    """A commit for each letter, tested in so many shards: the test is in another one each time."""
+    jobs = [
+        week("".join(x if n % size == shard else "-" for n, x in enumerate(letters)), first=1000)
+        for shard in range(size)
+    ]
+    return [
+        replace(each, leg=f"tests:{shard}", key=f"{each.key}{shard}")
+        for shard, job in enumerate(jobs)
+        for each in job
+    ]
+
+
+@pytest.mark.parametrize(
+    ("letters", "expected"),
+    [
+        ("p" * 9 + "fff" + "pp", (0, 11, 3, 0)),
+        ("p" * 9 + "ffffff" + "pp", (0, 11, 6, 0)),
+        ("pppf" * 4, None),
+        ("p" * 9 + "ffpf" + "pp", None),
+        ("p" * 9 + "frff" + "pp", None),
+        ("p" * 9 + "fsff" + "pp", (0, 11, 3, 0)),
+    ],
+)
+def test_a_test_that_is_in_another_shard_every_time(
+    tmp_path: Path, letters: str, expected: tuple[int, int, int, int] | None
+) -> None:
+    assert left(steady(tmp_path, *split(letters))) == expected
+
+
+def test_a_commit_that_passes_in_one_leg_is_not_broken_in_all(tmp_path: Path) -> None:
+    turns = ["fpppfppp", "pfppppfp", "ppfppppf"]
+    matrix = [
+        replace(each, leg=f"leg-{leg}:", key=f"{each.key}{leg}")
+        for leg, letters in enumerate(turns)
+        for each in week(letters * 3)
+    ]
+    assert steady(tmp_path, *matrix) is None
+
+
+def test_how_often_it_runs_is_asked_of_the_same_leg(tmp_path: Path) -> None:
+    """Three of nine runs, and not of the ninety that its job had."""
+    assert steady(tmp_path / "seldom", *week("ppfff" + "-" * 80)) is None
+    assert left(steady(tmp_path / "often", *week("pppppfff" + "-" * 80))) == (0, 5, 3, 0)
 
 
 def test_a_row_ends_with_its_leg(tmp_path: Path) -> None:
