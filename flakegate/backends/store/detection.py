@@ -9,7 +9,7 @@ their times give the same answer however they arrived.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -85,10 +85,7 @@ def detect(runs: Iterable[Seen], *, after: float | None = None) -> Flake | None:
     after: only failures after this time (seconds since the epoch) are evidence: the test was fixed.
     A fork's runs count only beside failures of the repository's own.
     """
-    ordered = sorted(runs, key=_order)
-    floor = -math.inf if after is None else after
-    found = (_mixed(ordered, floor), _spread(ordered, floor))
-    return min((each for each in found if each), key=lambda each: each.first.at, default=None)
+    return _detected(sorted(runs, key=_order), -math.inf if after is None else after)
 
 
 def first_shown(runs: Iterable[Seen]) -> tuple[float, Flake] | None:
@@ -96,15 +93,22 @@ def first_shown(runs: Iterable[Seen]) -> tuple[float, Flake] | None:
 
     That is what whoever looked after each run would have seen. It stays so whatever comes after.
     """
-    ordered = list(runs)
-    times = sorted({run.at for run in ordered})
+    ordered = sorted(runs, key=_order)
+    if _detected(ordered) is None:  # the usual answer
+        return None
+    times = [run.at for run in ordered]
 
     def until(time: float) -> Flake | None:
-        return detect(run for run in ordered if run.at <= time)
+        return _detected(ordered[: bisect_right(times, time)])
 
-    first = bisect_left(times, True, key=lambda time: until(time) is not None)
-    flake = until(times[first]) if first < len(times) else None
-    return (times[first], flake) if flake else None
+    first = times[bisect_left(times, True, key=lambda time: until(time) is not None)]
+    flake = until(first)
+    return (first, flake) if flake else None
+
+
+def _detected(ordered: Sequence[Seen], after: float = -math.inf) -> Flake | None:
+    found = (_mixed(ordered, after), _spread(ordered, after))
+    return min((each for each in found if each), key=lambda each: each.first.at, default=None)
 
 
 def may_spread(failures: Iterable[Seen]) -> bool:
