@@ -247,6 +247,14 @@ def test_a_full_quarantine_does_not_hold_moves_into_disabled() -> None:
     assert entering(plan) == ["a", "b", "q"], "what moves on to disabled leaves the quarantine"
 
 
+def test_what_a_limit_keeps_from_moving_on_stays_in_quarantine() -> None:
+    tests = [flaky("a", 60, lost_time=9.0), flaky("q", 60, QUARANTINED)]
+    off = rule("failure_rate > 50%", DISABLED, QUARANTINED, id_="off")
+    limits = Limits(max_changes=1, max_quarantined=1.0, worst_first=True)
+    plan = plan_of(Policy(rules=(NOISY, off), limits=limits), tests)
+    assert (moved(plan), waiting(plan)) == ([], ["a", "q"])
+
+
 @pytest.mark.parametrize(
     ("share", "own_size", "size", "held"),
     [

@@ -33,6 +33,14 @@ def set_until(
     return flaky("t", 50.0, state, cause=cause, state_since=cause.at, **more)
 
 
+def test_what_goes_back_into_quarantine_is_counted_there() -> None:
+    tests = [set_until(NOW, DISABLED, QUARANTINED), flaky("x", 50.0)]
+    policy = Policy(rules=(rule("failure_rate > 20%"),), limits=Limits(max_quarantined=1.0))
+    plan = plan_of(policy, tests)
+    assert moved(plan) == [("t", "quarantined", "")]
+    assert waiting(plan) == ["x"]
+
+
 @pytest.mark.parametrize("state", [ACTIVE, QUARANTINED])
 def test_until_then_no_rule_moves_it_though_the_policy_respects_nobody(state: State) -> None:
     test = set_until(NOW + 1, state)

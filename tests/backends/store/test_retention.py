@@ -60,6 +60,16 @@ def test_old_runs_leave_and_states_stay(tmp_path: Path) -> None:
     assert after_a.error_message == "a broke"
 
 
+def test_a_state_that_a_person_gave_to_a_test_that_never_failed_stays(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    assert store.update([move("gone", State.ACTIVE, State.DISABLED, rule=None)])[0].ok
+    a_day_before(tmp_path)
+    store = open_store(tmp_path)
+    store.record([run(3, NOW, b="p")])
+    assert counts(store)["runs"] == 2, "none of those in which it ran is left"
+    assert flaky(store)["gone"].state is State.DISABLED
+
+
 def test_it_is_looked_for_once_a_day(tmp_path: Path) -> None:
     store = open_store(tmp_path, now=OLD)
     store.record([run(1, OLD, a="p"), run(2, OLD + 60, a="p")])
