@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Word = Literal["done", "failed", "unknown", "already", "overtaken"]
 
 
@@ -32,7 +33,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str | None
     reason: str
     actor: str | None
-    until: datetime | None = None
+    until: Moment | None = None
 
 
 class IssueChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,7 +73,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     version: int
-    time: datetime
+    time: Moment
     event: Literal["intent", "result"]
     run: str
     backend: str

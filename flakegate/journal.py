@@ -46,6 +46,7 @@ TAKES_OUT = frozenset({State.QUARANTINED, State.DISABLED})
 LONGEST_WAIT = 600.0  # seconds for another flakegate to finish; every request of it has an end
 LONGEST_LINE = 64 * 1024 * 1024  # bytes
 _POLL = 0.05
+_YEAR_10000 = 253_402_300_800.0  # seconds since the epoch: there calendars end
 
 _EVENT = msgspec.json.Decoder(Event)
 
@@ -301,19 +302,25 @@ def _decode(line: bytes, where: str) -> Event | None:
     """
     try:
         event = _EVENT.decode(line)
-        problem = f"version {event.version}"
-        event.time.astimezone(timezone.utc)
-    except (msgspec.ValidationError, OverflowError) as error:
+        problem = f"version {event.version}" if event.version != VERSION else _impossible(event)
+    except (msgspec.ValidationError, RecursionError) as error:
         event, problem = None, str(error)
     except msgspec.DecodeError:
         return None
-    if event is not None and event.version == VERSION:
+    if event is not None and not problem:
         return event
     raise BackendError(
         f"{where}: this is not a line of a version {VERSION} journal: {problem}",
         tip="if a newer flakegate wrote it, update this one; else move the file away, which"
         " forgets what was changed within the last day",
     )
+
+
+def _impossible(event: Event) -> str:
+    """What is wrong with the times of an event; "" if nothing is."""
+    times = (event.time, *(change.until for change in event.changes if change.until))
+    possible = all(0 < each.timestamp() < _YEAR_10000 for each in times)
+    return "" if possible else "a time that nothing was done at"
 
 
 def _append_line(path: Path, line: bytes) -> None:

@@ -28,6 +28,14 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     return _LOGIN.sub("://***@", text)
 
 
+def blotted(body: bytes, secrets: Iterable[str]) -> bytes:
+    """The bytes with `***` for each secret of 8 characters or more."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            body = body.replace(secret.encode(), b"***")
+    return body
+
+
 def secrets_of(env: Mapping[str, str]) -> list[str]:
     """Every secret that the environment holds: keys, tokens, and the passwords in its URLs."""
     found = [value.strip() for name in SECRETS if (value := env.get(name))]

@@ -194,10 +194,21 @@ def test_a_line_of_somebody_else_is_named(path: Path, line: str) -> None:
     assert caught.value.message.startswith(f"{path}:2: this is not a line of a version 1 journal")
 
 
-def test_a_time_beyond_all_calendars_is_named(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ('"2026-11-20T12:00:00Z"', '"9999-12-31T23:59:59-23:00"'),
+        ('"2026-11-20T12:00:00Z"', '"0001-01-01T00:00:00Z"'),
+        ('"2026-11-20T12:00:00Z"', '"2026-11-20T12:00:00"'),
+        ('"fqn"', '"until":"0001-01-01T00:00:00Z","fqn"'),
+        ('"fqn"', '"until":"2026-11-20T12:00:00","fqn"'),
+        ('"fqn"', f'"more":{"[" * 100_000}{"]" * 100_000},"fqn"'),
+    ],
+)
+def test_what_no_call_has_written_is_named(path: Path, written: str, instead: str) -> None:
     journal = journal_at(path)
     journal.intent([move("a")])
-    path.write_text(path.read_text().replace("2026-11-20T12:00:00Z", "9999-12-31T23:59:59-23:00"))
+    path.write_text(path.read_text().replace(written, instead))
     with pytest.raises(BackendError, match="is not a line of a version 1 journal"):
         journal.recent(0)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.redaction import SECRETS, redacted, secrets_of
+from flakegate.redaction import SECRETS, blotted, redacted, secrets_of
 
 KEY = "0123456789abcdef"
 
@@ -36,6 +36,7 @@ def test_nothing_is_left_of_a_secret_that_begins_with_another() -> None:
 
 def test_short_words_are_no_secrets() -> None:
     assert redacted("Bearer of a token", ["Bearer", "a", ""]) == "Bearer of a token"
+    assert blotted(b"Bearer of a token", ["Bearer", "a", ""]) == b"Bearer of a token"
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.lists(st.text("ab", min_size=8), max_size=4))
@@ -44,3 +45,4 @@ def test_no_secret_stays_not_even_one_within_another(
 ) -> None:
     text = before + "".join(secrets) + after
     assert not any(secret in redacted(text, secrets) for secret in secrets)
+    assert not any(secret.encode() in blotted(text.encode(), secrets) for secret in secrets)

@@ -45,14 +45,16 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of flakegate. now: seconds since the epoch. policy: the defaults without a file.
+    """One call of flakegate. policy: the defaults without a file.
 
-    verbose: every request to a service is told.
+    now: when it began, in seconds since the epoch; all decisions are of that moment. clock: the
+    seconds since the epoch that go on. verbose: every request to a service is told.
     """
 
     folder: Path
     env: Mapping[str, str]
     now: float
+    clock: Callable[[], float]
     policy: Policy
     has_policy: bool
     where: Where
@@ -84,12 +86,15 @@ class Call:
         from flakegate.journal import Journal
 
         name, batches = secrets.token_hex(6), count(1)
+        # Datadog dates a change by its own clock, and a call may have waited long for its turn;
+        # the store dates it by the call.
+        clock = (lambda: self.now) if as_store(backend) else self.clock
         return Journal(
             path=Path(JOURNAL),
             run=context.key,
             backend=backend.kind,
             repository=context.repository,
-            clock=lambda: self.now,
+            clock=clock,
             token=lambda: f"{name}-{next(batches)}",
         )
 
@@ -107,6 +112,7 @@ def begin(policy_file: str | None, where: Where, *, verbose: bool = False) -> Ca
         folder=folder,
         env=env,
         now=time.time() if fixed is None else fixed,
+        clock=time.time if fixed is None else lambda: fixed,
         policy=_read_policy(path, folder) if path else Policy(),
         has_policy=path is not None,
         where=where,

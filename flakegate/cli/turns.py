@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flakegate.cli.say import note
-from flakegate.policy.needs import Wanted
+from flakegate.policy.needs import afresh
 from flakegate.policy.plan import MAX_SKEW
 from flakegate.resume import resume
 from flakegate.wording import count
@@ -40,7 +40,7 @@ def in_turn(
     journal = call.journal(backend, context)
 
     def states(ids: frozenset[str]) -> dict[str, State]:
-        return {test.id: test.state for test in backend.search(Wanted(states={}, ids=ids))}
+        return {test.id: test.state for test in backend.search(afresh(ids))}
 
     with journal.alone(lambda: note("waiting for another flakegate that is changing states")):
         if found := resume(journal, states):

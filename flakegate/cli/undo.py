@@ -20,7 +20,7 @@ from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, UsageError
 from flakegate.escape import terminal
 from flakegate.policy.holds import day
-from flakegate.policy.needs import Wanted
+from flakegate.policy.needs import afresh
 from flakegate.policy.plan import Plan
 from flakegate.summary import Summary
 from flakegate.undo import MOST, choose, in_a_line, put_back
@@ -129,7 +129,7 @@ def _as_they_are(
 ) -> dict[str, FlakyTest]:
     """The tests of this call now, with the causes of their states as far as anybody knows them."""
     ids = frozenset(entry.change.test for entry in past.entries)
-    tests = [test for test in backend.search(Wanted(states={}, ids=ids)) if test.id in ids]
+    tests = [test for test in backend.search(afresh(ids)) if test.id in ids]
     asked = [test for test in tests if test.cause is None]
     causes = causes_of(call, context, backend, asked) if asked else {}
     return {test.id: replace(test, cause=causes.get(test.id, test.cause)) for test in tests}

@@ -32,12 +32,13 @@ class Wanted:
     states: each wanted state with the least failure rate (percent) that matters in it: tests below
     it, and those whose rate is not known, need not be found. None: all tests in the state.
     ids: of tests that are wanted in whatever state. history: when states were changed is wanted,
-    too, where a backend has to be asked for it.
+    too, where a backend has to be asked for it. narrowed: by the policy's `backend.query`.
     """
 
     states: Mapping[State, float | None]
     ids: frozenset[str] = field(default_factory=frozenset)
     history: bool = False
+    narrowed: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +65,14 @@ class Descent:
 def whole(states: Iterable[State] = State, *, fields: Collection[str] = ()) -> Wanted:
     """All tests in these states, for conditions that name these fields."""
     return Wanted(states=dict.fromkeys(states), history=STATE_AGE in fields)
+
+
+def afresh(ids: Collection[str]) -> Wanted:
+    """The tests with these ids, which were changed once, as they are now.
+
+    A change can lead out of what `backend.query` meets, and the query can be another one since.
+    """
+    return Wanted(states={}, ids=frozenset(ids), narrowed=False)
 
 
 def needs(policy: Policy, ids: Collection[str] = ()) -> Wanted:

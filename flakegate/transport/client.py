@@ -16,7 +16,7 @@ import urllib3
 
 from flakegate.answers import human
 from flakegate.errors import BackendError, NothingChangedError
-from flakegate.redaction import redacted
+from flakegate.redaction import blotted, redacted
 from flakegate.transport import body as bodies
 from flakegate.transport.address import checked_address
 from flakegate.transport.connections import Connections
@@ -197,7 +197,8 @@ class Transport:
             return no_body()
         if "html" in headers.get("Content-Type", "").lower() or content[:1] == b"<":
             return web_page(status, human(content, "html", redact=self._redact))
-        return _Answer(status=status, content=content)
+        # What repeats the keys would be shown and journalled: a refused change's reason, a name.
+        return _Answer(status=status, content=blotted(content, self._secrets))
 
     def _refused(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -206,3 +207,38 @@ def test_on_the_store(flakegate: Caller, folder: Path) -> None:
     assert flakegate("undo", rows[2]["call"], "--apply").code == 0
     assert flakegate("undo", rows[0]["call"], "--apply").code == 0
     assert states() == {"test_a": "active", "test_b": "disabled"}
+
+
+def test_a_change_that_had_to_wait_is_still_ours(
+    call: Caller, datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal dates an intent by the clock, which went on since the call began."""
+    monkeypatch.delenv("FLAKEGATE_TIME")
+    hour = 3600.0
+    real, late = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() + late)
+    datadog.clock = time.time
+
+    def meanwhile(reply: Reply) -> Reply:
+        nonlocal late
+        late = hour
+        return reply
+
+    datadog.scripts = {"POST": [Reply(act=True, spoil=meanwhile)]}
+    assert call("apply", **CI).code == 0
+    undo = call("undo", "last", "--format", "json")
+    assert [each["test_id"] for each in parsed(undo)["plan"]["transitions"]] == ["a", "b", "c"]
+
+
+def test_what_led_out_of_the_policys_own_search_is_put_back(
+    call: Caller, datadog: FakeDatadog, folder: Path
+) -> None:
+    write(folder, "flakegate.yml", f"{SMALLEST}backend: {{query: 'flaky_test_state:active'}}\n")
+    assert call("apply", **CI).code == 0
+    journal = folder / ".flakegate" / "journal.jsonl"
+    intent = journal.read_text().splitlines(keepends=True)[0]
+    journal.write_text(intent)
+    done = call("apply", **CI)
+    assert "3 of 3 open changes were made; the journal has it now" in done.out + done.err
+    assert call("undo", "last", "--apply").code == 0
+    assert [datadog.states[name] for name in "abc"] == ["active"] * 3

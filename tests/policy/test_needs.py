@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flakegate.model import FlakyTest, State, StateCause
 from flakegate.policy.decide import decide
-from flakegate.policy.needs import Descent, Wanted, fields_of, needs, whole
+from flakegate.policy.needs import Descent, Wanted, afresh, fields_of, needs, whole
 from flakegate.policy.rules import Limits, Policy, Rule
 from flakegate.policy.syntax import show
 
@@ -104,6 +104,11 @@ def test_histories_are_needed_where_a_condition_names_the_age_of_a_state(
 
 def test_some_tests_are_needed_by_their_ids() -> None:
     assert needs(Policy(), ["b", "a"]) == Wanted(states={}, ids=frozenset("ab"))
+
+
+def test_what_was_changed_once_is_read_again_beyond_the_policys_own_search() -> None:
+    assert afresh("ab") == Wanted(states={}, ids=frozenset("ab"), narrowed=False)
+    assert needs(Policy(), ["a"]).narrowed
 
 
 def searched(wanted: Wanted, tests: list[FlakyTest], *, page: int, first: bool) -> list[FlakyTest]:

@@ -391,3 +391,8 @@ def test_keys_never_appear(wire: Wire, reply: Reply) -> None:
     for key in (API_KEY, APP_KEY):
         assert not [text for text in texts if key in text]
     assert "hidden" not in error.message
+
+
+def test_nor_in_an_answer_that_repeats_them(wire: Wire) -> None:
+    body = f'{{"id":"a","error":"{APP_KEY} and {API_KEY} may not"}}'.encode()
+    assert wire.send(Reply(body=body)) == b'{"id":"a","error":"*** and *** may not"}'

@@ -79,9 +79,10 @@ class Datadog:
         One search for each state, side by side; where only tests from some failure rate on are
         wanted, the worst are read first, and the rest is not read at all.
         """
+        more = self._query if wanted.narrowed else None
         walks = [
             Walk(
-                query=search_query(self._repository, [state], self._query),
+                query=search_query(self._repository, [state], more),
                 least=least,
                 history=wanted.history,
             )
@@ -89,7 +90,7 @@ class Datadog:
         ]
         walks += [
             Walk(query=query, history=wanted.history)
-            for query in id_queries(self._repository, wanted.ids, self._query)
+            for query in id_queries(self._repository, wanted.ids, more)
         ]
 
         def tell(so_far: int) -> None:

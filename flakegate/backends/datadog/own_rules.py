@@ -107,7 +107,7 @@ def decode(body: bytes, request: str) -> tuple[OwnRule, ...]:
     """
     try:
         answer = _ANSWER.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BackendError(
             f"{request}: the answer is not what Datadog's API gives: {error}",
             tip="look at the policies in Datadog's settings",

@@ -6,8 +6,9 @@ that cannot be read is left out and named, because nothing may be decided on a m
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -25,6 +26,7 @@ SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, 
 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.
 _MILLISECONDS_FROM = 1e11
+_LAST_TIME = 2.5e11  # seconds: in the year 9892, before all calendars end
 
 Memo = dict[Any, Any]  # from each value to the first that was equal to it
 _Kept = TypeVar("_Kept")
@@ -76,7 +78,7 @@ class _Attributes(msgspec.Struct):
 
 
 class _Test(msgspec.Struct):
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     attributes: _Attributes
 
 
@@ -117,6 +119,8 @@ class _UpdateAnswer(msgspec.Struct):
     data: _UpdateData
 
 
+_ESCAPES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+_UNREADABLE = (msgspec.DecodeError, RecursionError)  # the latter where it is nested too deeply
 _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _TEST = msgspec.json.Decoder(_Test)
@@ -181,8 +185,8 @@ def decode_page(
         raw = answer.data or []
         left_out: list[str] = []
         meta = answer.meta
-    except msgspec.DecodeError:
-        raw, left_out, meta = _decode_loosely(body, request)
+    except _UNREADABLE:
+        raw, left_out, meta = _decode_loosely(_mended(body), request)
     tests: list[FlakyTest] = []
     for test in raw:
         state = _state(test.attributes.flaky_state)
@@ -203,7 +207,7 @@ def _decode_loosely(body: bytes, request: str) -> tuple[list[_Test], list[str], 
     """Test by test, after the page as a whole could not be read. Some test must be readable."""
     try:
         answer = _LOOSE_ANSWER.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise _nonsense(request, error) from None
     read = [_test(item) for item in answer.data or []]
     tests = [item for item in read if isinstance(item, _Test)]
@@ -213,11 +217,16 @@ def _decode_loosely(body: bytes, request: str) -> tuple[list[_Test], list[str], 
     return tests, left_out, answer.meta
 
 
+def _mended(body: bytes) -> bytes:
+    """With U+FFFD for halves of characters: some writers cut a long text off inside of one."""
+    return _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+
+
 def _test(raw: msgspec.Raw) -> _Test | str:
     """A test, or why it cannot be read."""
     try:
         return _TEST.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         return str(error)
 
 
@@ -228,7 +237,7 @@ def decode_update(body: bytes, changes: Sequence[Transition], request: str) -> l
     """
     try:
         answer = _UPDATE_ANSWER.decode(body).data.attributes
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise _nonsense(request, error) from None
     said: dict[str, _Result] = {}
     for result in answer.results or []:
@@ -314,7 +323,7 @@ def _cause(state: State, seen: _Attributes) -> tuple[StateCause | None, float | 
     """
     try:
         history = _HISTORY.decode(seen.history) or ()
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return None, None
     if not history and state is State.ACTIVE:
         found_at = _time(seen.first_flaked_ts)
@@ -345,7 +354,8 @@ def _time(value: float | None) -> float | None:
     """Seconds since the epoch, from seconds or milliseconds. Zero is a time nobody set."""
     if value is None or value <= 0:
         return None
-    return value / 1000 if value >= _MILLISECONDS_FROM else value
+    seconds = value / 1000 if value >= _MILLISECONDS_FROM else value
+    return seconds if seconds <= _LAST_TIME else None
 
 
 def _seconds(milliseconds: float | None) -> float | None:

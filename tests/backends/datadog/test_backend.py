@@ -14,7 +14,7 @@ from flakegate.backends.datadog.searching import PAGE_SIZE
 from flakegate.errors import BackendError, NothingChangedError, PolicyError, UsageError
 from flakegate.matching.candidate import Candidate
 from flakegate.model import FlakyTest, State, Transition
-from flakegate.policy.needs import whole
+from flakegate.policy.needs import Wanted, afresh, whole
 from flakegate.transport.client import Transport
 from flakegate.transport.waiting import Timer
 from tests.fake_datadog import (
@@ -179,6 +179,15 @@ def test_the_policys_query_narrows_the_search(fake: FakeDatadog) -> None:
     with Opened(fake, query="env:ci) OR (env:*") as opened, pytest.raises(PolicyError):
         opened.ids()
     assert len(fake.requests) == 1
+
+
+def test_what_was_changed_once_is_found_beyond_the_policys_query(fake: FakeDatadog) -> None:
+    fake.tests = [flaky("a", state="quarantined"), flaky("b"), flaky("far", state="quarantined")]
+    fake.elsewhere = {"far": "github.com/acme/other"}
+    with Opened(fake, query="flaky_test_state:active") as opened:
+        narrowed = Wanted(states={}, ids=frozenset({"a", "b", "far"}))
+        assert [test.id for test in opened.datadog.search(narrowed)] == ["b"]
+        assert [test.id for test in opened.datadog.search(afresh(narrowed.ids))] == ["a", "b"]
 
 
 def test_a_repository_without_a_forge_is_refused(fake: FakeDatadog) -> None:

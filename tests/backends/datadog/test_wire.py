@@ -22,6 +22,7 @@ from flakegate.model import FlakyTest, State, StateCause, Transition, UpdateResu
 from tests.fake_datadog import SEARCH, UPDATE, changed, flaky, mismatches
 
 REQUEST = "POST https://api.datadoghq.com/x"
+DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def page(*tests: object, next_page: str | None = None) -> bytes:
@@ -132,6 +133,18 @@ def test_a_time_nobody_set_is_unknown_not_long_ago() -> None:
     assert only(flaky("t1", last_flaked_ts=0)).last_flaked_at is None
 
 
+@pytest.mark.parametrize("moment", [1e308, 1e18])
+def test_a_time_beyond_all_calendars_is_unknown(moment: float) -> None:
+    assert only(flaky("t1", last_flaked_ts=moment)).last_flaked_at is None
+
+
+def test_half_a_character_spoils_no_page() -> None:
+    body = page(flaky("t1", name="cut off \ud83d"), flaky("t2", name="\\ud83d \U0001f600"))
+    assert b"\\ud83d" in body
+    names = [test.name for test in decode_page(body, REQUEST).tests]
+    assert names == ["cut off \ufffd", "\\ud83d \U0001f600"]
+
+
 @pytest.mark.parametrize("state", ["muted", "", None, "Active"])
 def test_a_test_of_an_unknown_state_is_left_out_and_counted(state: str | None) -> None:
     found = decode_page(page(flaky("t1", state=state), flaky("t2")), REQUEST)
@@ -147,6 +160,7 @@ def test_a_test_of_an_unknown_state_is_left_out_and_counted(state: str | None) -
         flaky("t1", test_stats={"failure_rate_pct": "20"}),
         flaky("t1", codeowners={"a": 1}),
         {"id": 7, "attributes": {}},
+        flaky(""),
         {"attributes": {"flaky_state": "active"}},
         {"id": "t1"},
         None,
@@ -166,6 +180,7 @@ def test_a_test_that_cannot_be_read_is_left_out_and_counted(odd: object) -> None
     [
         b"", b"<html>", b"[]", b"null", b'"x"', b"{}", b'{"errors":["x"]}', b'{"data":{}}',
         b'{"data":[1,2]}', b'{"data":[{"id":"x"}]}', b'{"data":[', b"\xff\xfe",
+        b'{"data":[],"x":' + DEEP.encode() + b"}",
         b'{"data":[],"meta":{"pagination":{"next_page":7}}}',
     ],
 )  # fmt: skip
