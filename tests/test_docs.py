@@ -78,7 +78,7 @@ def test_conditions_shown_are_valid() -> None:
 
 def known_keys() -> set[str]:
     """Every key of a policy, from what an unknown one beside them is told."""
-    sections = ("backend", "limits", "gate", "store")
+    sections = ("backend", "limits", "gate", "store", "summary")
     text = "x: 1\n" + "".join(f"{name}: {{x: 1}}\n" for name in sections)
     lists = ("exempt", "rules", "reports")
     text += "".join(f"{name}: [{{x: 1, evidence: {{x: 1}}}}]\n" for name in lists)

@@ -15,6 +15,7 @@ from flakegate.exec import run
 from flakegate.reports import before
 
 if TYPE_CHECKING:
+    from flakegate.cli.publishing import Publishing
     from flakegate.cli.telling import Output
 
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @options.override
 @options.strict
 @options.dry_run
+@options.publishing
 @options.output
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND…")
 def command(
@@ -52,6 +54,7 @@ def command(
     override: bool | None,
     strict: bool,
     dry_run: bool,
+    publishing: Publishing,
     output: Output,
 ) -> int:
     """Run the tests with COMMAND, then judge the reports that they wrote, and go on as `run` does.
@@ -68,5 +71,12 @@ def command(
         call, reports, base_dir=base_dir, ended=ended, warn=warnings.append, before=there
     )
     return go_on(
-        call, judged, warnings, override=override, strict=strict, dry_run=dry_run, output=output
+        call,
+        judged,
+        warnings,
+        override=override,
+        strict=strict,
+        dry_run=dry_run,
+        publishing=publishing,
+        output=output,
     )

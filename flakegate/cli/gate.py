@@ -7,6 +7,7 @@ import click
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin
 from flakegate.cli.judging import how_ended, judge_reports
+from flakegate.cli.publishing import Publishing, publish
 from flakegate.cli.telling import Output, tell
 from flakegate.gate import to_json
 from flakegate.summary import Summary
@@ -19,6 +20,7 @@ from flakegate.version import VERSION
 @options.policy
 @options.where_or_saved
 @options.base_dir
+@options.publishing
 @options.output
 def command(
     *,
@@ -28,6 +30,7 @@ def command(
     policy_file: str | None,
     where: Where,
     base_dir: str,
+    publishing: Publishing,
     output: Output,
 ) -> int:
     """Judge REPORT…: exit 0 only if every failure is excused and the evidence is complete.
@@ -58,4 +61,5 @@ def command(
         warnings=tuple(warnings),
     )
     tell(summary, to_json(verdict), output, call.env)
+    publish(call, summary, publishing)
     return verdict.exit_code

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from flakegate.cli.call import Where
+from flakegate.cli.publishing import Publishing
 from flakegate.cli.telling import Output
 
 if TYPE_CHECKING:
@@ -101,6 +102,16 @@ strict = click.option(
     is_flag=True,
     help="After a passing verdict, let trouble of planning or applying decide the exit code.",
 )
+comment = click.option(
+    "--comment",
+    type=click.Choice(["always", "changes", "failures", "never"]),
+    help="When to comment on the pull or merge request.  [default: the policy's, else failures]",
+)
+comment_key = click.option(
+    "--comment-key",
+    metavar="KEY",
+    help="One comment for each KEY.  [default: the policy's, else the job's name]",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say only the result, in one line.")
 verbose = click.option(
     "-v",
@@ -170,10 +181,16 @@ def output(function: Callable[..., int]) -> Callable[..., int]:
     return together(output_format, summary, quiet, verbose)(_packed(function, "output", Output))
 
 
+def publishing(function: Callable[..., int]) -> Callable[..., int]:
+    """What the forge is told, given to the command as one `publishing`."""
+    return together(comment, comment_key)(_packed(function, "publishing", Publishing))
+
+
 how_tests_ended = together(test_exit_code, test_outcome)
 
 _PACKED = {
     "where": ("backend_kind", "store_url", "api_url", "repository", "snapshot"),
+    "publishing": ("comment", "comment_key"),
     "output": ("output_format", "summary_file", "quiet", "verbose"),
 }
 

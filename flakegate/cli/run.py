@@ -12,6 +12,7 @@ from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
+from flakegate.cli.publishing import publish
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, FlakegateError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from flakegate.apply import Applied
     from flakegate.backends.base import Backend
     from flakegate.ci.context import CIContext
+    from flakegate.cli.publishing import Publishing
     from flakegate.policy.plan import Plan
 
 
@@ -49,6 +51,7 @@ class _Acted:
 @options.override
 @options.strict
 @options.dry_run
+@options.publishing
 @options.output
 def command(
     *,
@@ -61,6 +64,7 @@ def command(
     override: bool | None,
     strict: bool,
     dry_run: bool,
+    publishing: Publishing,
     output: Output,
 ) -> int:
     """Judge REPORT…, record them, plan by the policy, apply where that is allowed, summarise.
@@ -85,7 +89,14 @@ def command(
         else None
     )
     return go_on(
-        call, judged, warnings, override=override, strict=strict, dry_run=dry_run, output=output
+        call,
+        judged,
+        warnings,
+        override=override,
+        strict=strict,
+        dry_run=dry_run,
+        publishing=publishing,
+        output=output,
     )
 
 
@@ -97,6 +108,7 @@ def go_on(
     override: bool | None,
     strict: bool,
     dry_run: bool,
+    publishing: Publishing,
     output: Output,
 ) -> int:
     """What follows the verdict, or stands alone without one; returns the exit code of the call."""
@@ -141,6 +153,7 @@ def go_on(
         "warnings": list(summary.warnings),
     }
     told = tell(summary, document, output, call.env)
+    told &= dry_run or publish(call, summary, publishing)
     counts = strict or judged is None
     return code if told or not counts else code or ExitCode.BACKEND
 

@@ -26,7 +26,7 @@ MAX_BYTES = 1 << 20
 MAX_ITEMS = 1_000
 KEYS = (
     "version", "backend", "apply", "cooldown", "respect_manual", "limits", "exempt", "rules",
-    "gate", "reports", "store",
+    "gate", "reports", "store", "summary",
 )  # fmt: skip
 APPLY = ("default_branch", "always", "never")
 FROM = {
@@ -115,6 +115,7 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         rules=_rules(top),
         gate=settings.gate(top),
         reports=settings.reports(top),
+        summary=settings.summary(top),
         rate_from=rate_from,
         keep=keep,
     )

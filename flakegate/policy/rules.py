@@ -9,6 +9,8 @@ from flakegate.model import State
 
 DAY = 86_400.0  # seconds
 FRAMEWORKS = ("pytest", "jest", "mocha", "vitest", "java", "go")  # whose reports can be read
+COMMENT = ("failures", "changes", "always", "never")  # when a comment is written
+OWNER = "owner"  # of `error_tracking.assign`: the first of the test's owners that `owners` names
 PLACEHOLDERS = ("suite", "classname", "name", "file")  # of `reports[].suite` and `.name`
 
 if TYPE_CHECKING:
@@ -131,6 +133,17 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SummarySettings:
+    """How a pull or merge request is told. comment: one of COMMENT.
+
+    key: there is one comment for each; None for the name of the job.
+    """
+
+    comment: str = "failures"
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """A whole policy file. digest: SHA-256 (hex) of its bytes; "" for the defaults.
 
@@ -150,5 +163,6 @@ class Policy:
     rules: tuple[Rule, ...] = ()
     gate: GateSettings = field(default_factory=GateSettings)
     reports: tuple[ReportSettings, ...] = ()
+    summary: SummarySettings = field(default_factory=SummarySettings)
     rate_from: str = "default_branch"
     keep: float = 90 * DAY

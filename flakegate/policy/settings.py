@@ -11,6 +11,7 @@ from flakegate.policy.document import Items, Node, Scalar, Source
 from flakegate.policy.evidence import Evidence
 from flakegate.policy.literals import did_you_mean
 from flakegate.policy.rules import (
+    COMMENT,
     DAY,
     FRAMEWORKS,
     PLACEHOLDERS,
@@ -19,6 +20,7 @@ from flakegate.policy.rules import (
     Limits,
     Policy,
     ReportSettings,
+    SummarySettings,
 )
 from flakegate.policy.section import Section
 
@@ -28,6 +30,7 @@ _WHOLE_SHARE = 100.0
 _LEAST_CONFIDENCE = 50.0
 _MAX_EXIT_CODE = 255
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_LONGEST_KEY = 100
 LEAST_KEPT = 30 * DAY  # seconds
 
 
@@ -203,6 +206,15 @@ def store(policy: Section) -> tuple[str, float]:
         section.wrong(scalar, "keep", f"at least `{LEAST_KEPT / DAY:.0f}d`", hint)
     rate_from = section.choice("rate_from", defaults.rate_from, ("default_branch", "all"))
     return rate_from, keep
+
+
+def summary(policy: Section) -> SummarySettings:
+    """`summary`: the comment on a pull or merge request."""
+    section = policy.section("summary", ("comment", "key"))
+    key, scalar = section.word("key"), section.scalar("key")
+    if key is not None and scalar is not None and len(key) > _LONGEST_KEY:
+        section.wrong(scalar, "key", f"at most {_LONGEST_KEY} characters", None)
+    return SummarySettings(comment=section.choice("comment", COMMENT[0], COMMENT), key=key)
 
 
 def state_words(section: Section, key: str) -> list[Scalar]:

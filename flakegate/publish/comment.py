@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from flakegate.errors import BackendError
 from flakegate.publish.sticky import marked, replaces, stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from flakegate.publish.sticky import Comment, Stamp
 
@@ -65,17 +66,20 @@ def _settled(
     """Leaves only the oldest, with the words that belong into it; False if it is gone meanwhile."""
     oldest, *others = ours
     is_written = written is not None and written.id == oldest.id
-    if not is_written and replaces(stamp, oldest):
-        try:
-            thread.update(oldest, body)
-        except BackendError as error:
-            if error.status in GONE:
-                return False
-            raise
+    stays = is_written or not replaces(stamp, oldest)
+    if not stays and not _there(partial(thread.update, oldest, body)):
+        return False
     for each in others:
-        try:
-            thread.delete(each)
-        except BackendError as error:
-            if error.status not in GONE:
-                raise
+        _there(partial(thread.delete, each))
+    return True
+
+
+def _there(change: Callable[[], None]) -> bool:
+    """Changes a comment; False where others deleted it meanwhile."""
+    try:
+        change()
+    except BackendError as error:
+        if error.status not in GONE:
+            raise
+        return False
     return True

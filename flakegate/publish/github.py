@@ -17,6 +17,7 @@ from flakegate.publish.sticky import Comment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flakegate.forges.access import Forge
     from flakegate.transport.client import Transport
 
 WORKFLOW = "github-actions[bot]"
@@ -24,16 +25,16 @@ _NO_USER = frozenset({403, 404})
 
 
 class PullRequest:
-    """The comments of one pull request. path: of its repository, `/repos/acme/shop`."""
+    """The comments of one pull request."""
 
-    def __init__(self, transport: Transport, *, path: str, number: str) -> None:
+    def __init__(self, transport: Transport, forge: Forge) -> None:
         self._transport = transport
-        self._path = path
-        self._number = number
+        self._path = f"{forge.repository}/issues"
+        self._thread = f"{self._path}/{forge.number}/comments"
 
     def comments(self) -> tuple[Comment, ...]:
         """All comments, the oldest first. Raises BackendError."""
-        rows = pages(f"{self._path}/issues/{self._number}/comments", self._get)
+        rows = pages(self._thread, self._get)
         return tuple(_comment(row) for row in rows)
 
     def author(self) -> str:
@@ -48,16 +49,15 @@ class PullRequest:
 
     def create(self, body: str) -> Comment:
         """Writes a new comment. Raises BackendError."""
-        path = f"{self._path}/issues/{self._number}/comments"
-        return _comment(decoded(self._send("POST", path, {"body": body})))
+        return _comment(decoded(self._send("POST", self._thread, {"body": body})))
 
     def update(self, comment: Comment, body: str) -> None:
         """Writes other words into a comment. Raises BackendError."""
-        self._send("PATCH", f"{self._path}/issues/comments/{comment.id}", {"body": body})
+        self._send("PATCH", f"{self._path}/comments/{comment.id}", {"body": body})
 
     def delete(self, comment: Comment) -> None:
         """Deletes a comment. Raises BackendError."""
-        self._send("DELETE", f"{self._path}/issues/comments/{comment.id}")
+        self._send("DELETE", f"{self._path}/comments/{comment.id}")
 
     def _get(self, path: str) -> bytes:
         return self._transport.send("GET", path)

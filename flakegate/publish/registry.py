@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from flakegate.publish import job_summary
+from flakegate.publish import github, job_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from flakegate.forges.access import Forge
+    from flakegate.publish.comment import Thread
+    from flakegate.transport.client import Transport
 
 
 class Publisher(NamedTuple):
@@ -35,3 +39,11 @@ def publish(markdown: Callable[[], str], env: Mapping[str, str]) -> tuple[str, .
     text = markdown()
     answers = (publisher.publish(text, env) for publisher in places)
     return tuple(answer for answer in answers if answer)
+
+
+THREADS: Mapping[str, Callable[[Transport, Forge], Thread]] = {"github": github.PullRequest}
+
+
+def thread(forge: Forge, transport: Transport) -> Thread:
+    """The comments on this job's pull or merge request."""
+    return THREADS[forge.kind](transport, forge)
