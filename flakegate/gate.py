@@ -209,6 +209,8 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
 def _totals(reports: Sequence[Report], results: Iterable[Result]) -> Totals:
     counts = dict.fromkeys(Outcome, 0)
     for report in reports:
+        counts[Outcome.PASSED] += report.passed
+        counts[Outcome.SKIPPED] += report.skipped
         for case in report.cases:
             counts[case.outcome] += 1
     flaky = reruns = 0

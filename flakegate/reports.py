@@ -14,15 +14,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakegate.junit import Problem, Reader, Report
+from flakegate.junit import Problem, Report
+from flakegate.reading.bulk import Bulk
+from flakegate.reading.document import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
     from flakegate.policy.rules import ReportSettings
 
 MAX_BYTES = 1 << 30
 PIECE = 1 << 20  # bytes fed at once; expat's cost for a long token grows as its pieces get smaller
+
+SMALL = 4 << 10  # bytes; for a report below that, reading in bulk takes longer
+SHARE = 4 << 20  # bytes that are worth a process of their own
 
 COARSE = 2.0  # seconds: the coarsest times that file systems keep
 
@@ -73,6 +79,7 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
     base_dir: str,
     expect: Sequence[str],
     before: Before | None = None,
+    whole: bool = True,
 ) -> Evidence:
     """Reads every report that the arguments name, each once. Raises nothing for what it finds.
 
@@ -81,9 +88,11 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
     `folder`. settings: the first whose `paths` match a report's path, as shown, says how it is
     read; base_dir holds for the others. expect: globs, each of which must match the path of a
     report. before: what was there before the tests ran, and is refused; None if nobody looked.
+    whole: with all cases; else with those only that a verdict can depend on, which is far quicker.
     """
     problems: list[Problem] = []
     files: dict[str, str] = {}  # the path as shown, by the real path
+    real_path = _real_path()
     for argument in arguments:
         search = _Search(folder)
         found = list(search.find(argument))
@@ -91,11 +100,10 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
         if not (found or search.problems):
             problems.append(_missing(argument, f"{argument}: no report there"))
         for path in found:
-            real, shown = os.path.realpath(path), _shown(path, folder)
+            real, shown = real_path(path), _shown(path, folder)
             files[real] = min(files.get(real, shown), shown)
     reports = []
-    for real, shown in sorted(files.items(), key=lambda item: item[1]):
-        report = _read_one(real, shown, settings, base_dir, before)
+    for report in _read_all(files, settings, base_dir, before, whole=whole):
         if isinstance(report, Report):
             reports.append(report)
         else:
@@ -231,19 +239,51 @@ def _shown(path: str, folder: Path) -> str:
 # Reading
 
 
-def _read_one(
+def _read_all(
+    files: Mapping[str, str],
+    settings: Sequence[ReportSettings],
+    base_dir: str,
+    before: Before | None,
+    *,
+    whole: bool,
+) -> list[Report | Problem]:
+    """Each of the files, sorted by their paths as shown. files: these paths, by the real ones."""
+    in_order = sorted(files.items(), key=lambda item: item[1])
+
+    def read_one(file: tuple[str, str]) -> Report | Problem:
+        return _read_one(*file, settings, base_dir, before, whole=whole)
+
+    sizes = [] if whole else [_size(real) for real, _ in in_order]
+    if sum(sizes) < 2 * SHARE:  # whole reports are large: sending them would cost what it saves
+        return [read_one(file) for file in in_order]
+    from flakegate.spread import cores, spread
+
+    processes = min(cores(), sum(sizes) // SHARE)
+    return spread(read_one, in_order, weights=sizes, processes=processes)
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:  # reading it will say so
+        return 0
+
+
+def _read_one(  # noqa: PLR0913 - as `read`
     path: str,
     shown: str,
     settings: Sequence[ReportSettings],
     base_dir: str,
     before: Before | None,
+    *,
+    whole: bool,
 ) -> Report | Problem:
     setting = next((one for one in settings if matches(one.paths, shown)), None)
-    if setting is None:
-        reader = Reader(shown, base_dir)
-    else:
-        own_base = base_dir if setting.base_dir is None else setting.base_dir
-        reader = Reader(shown, own_base, setting.paths if setting.attempts else None)
+    attempts_of = setting.paths if setting and setting.attempts else None
+    if setting and setting.base_dir is not None:
+        base_dir = setting.base_dir
+    # Of declared attempts all cases count, and a map by hand may map any of them to anything.
+    whole = whole or attempts_of is not None or (setting is not None and setting.by_hand)
     try:
         about = Path(path).stat()
         if not stat.S_ISREG(about.st_mode):
@@ -254,12 +294,42 @@ def _read_one(
         if about.st_size > MAX_BYTES:
             words = f"{shown}: it is larger than {MAX_BYTES >> 20:,} MiB, which is refused"
             return Problem(report=shown, problem="not-junit", detail=words)
-        with Path(path).open("rb") as file:
-            while piece := file.read(PIECE):
-                reader.feed(piece)
+        with Path(path).open("rb", buffering=0) as file:
+            report = None
+            if not whole and about.st_size >= SMALL:
+                report = _in_bulk(Bulk(shown, base_dir), file)
+                file.seek(0)
+            if report is None:
+                reader = Reader(shown, base_dir, attempts_of)
+                while piece := file.read(PIECE):
+                    reader.feed(piece)
+                report = reader.close(whole=whole)
     except OSError as error:
         return _missing(shown, f"{shown}: cannot be read: {error.strerror}")
-    return replace(reader.close(), settings=setting)
+    return replace(report, settings=setting)
+
+
+def _in_bulk(reader: Bulk, file: BinaryIO) -> Report | None:
+    """The report, None if it has to be read case by case."""
+    while piece := file.read(PIECE):
+        if not reader.feed(piece):
+            return None
+    return reader.close()
+
+
+def _real_path() -> Callable[[str], str]:
+    """What gives the real path of a file, and looks at every folder only once."""
+    folders: dict[str, str] = {}
+
+    def real(path: str) -> str:
+        folder, name = os.path.split(path)
+        if not name or Path(path).is_symlink():
+            return os.path.realpath(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        return f"{folders[folder].rstrip(os.sep)}{os.sep}{name}"
+
+    return real
 
 
 def _stamp(about: os.stat_result) -> Stamp:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from flakegate.identity import identify, refusal
 from flakegate.junit import Case, Outcome, Report
+from flakegate.reading.needed import GROUPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _TEARDOWN = ('failed on teardown with "', "test teardown failure")
 _PLAIN_METHOD = re.compile(r"(?!\d)[\w$]+(?:\(\))?")
-_NESTED = re.compile(" > ")
 _DIGITS = re.compile(r"([0-9]+)")
 SHARED = "several cases of the report have its names, and at least one of them failed"
 UNTOLD = "which flaky test it is cannot be told"  # because of how the report was written
@@ -146,7 +146,7 @@ def _without_groups(results: list[Result]) -> list[Result]:
         (each.case.classname, name[: at.start()])
         for each in results
         if " > " in (name := each.identity.name)
-        for at in _NESTED.finditer(name)
+        for at in GROUPED.finditer(name)
     }
     return [
         replace(each, ambiguous=each.ambiguous or "a hook of a group of tests failed, not one test")

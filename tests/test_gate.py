@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from flakegate.errors import ExitCode
 from flakegate.gate import CommandEnd, Failure, Verdict, judge, to_json
 from flakegate.identity import identify
-from flakegate.junit import Problem, Reader, Report
+from flakegate.junit import Problem, Report
 from flakegate.model import FlakyTest, Identity, State, StateCause
 from flakegate.policy.rules import GateSettings
+from flakegate.reading.document import Reader
 from flakegate.results import fold
 
 if TYPE_CHECKING:

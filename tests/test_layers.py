@@ -19,7 +19,7 @@ PURE = (
     "flakegate.version",
     "flakegate.policy",
     "flakegate.junit",
-    "flakegate.wellformed",
+    "flakegate.reading",
     "flakegate.identity",
     "flakegate.results",
     "flakegate.record",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,6 @@ from hypothesis import strategies as st
 from flakegate import reports
 from flakegate.policy.rules import ReportSettings
 from flakegate.reports import Evidence, matches
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 REPORT = b'<testsuite name="s"><testcase classname="A" name="a"/></testsuite>'
 
@@ -30,9 +27,10 @@ def read(
     settings: tuple[ReportSettings, ...] = (),
     base_dir: str = "",
     expect: tuple[str, ...] = (),
+    whole: bool = True,
 ) -> Evidence:
     return reports.read(
-        arguments, folder=folder, settings=settings, base_dir=base_dir, expect=expect
+        arguments, folder=folder, settings=settings, base_dir=base_dir, expect=expect, whole=whole
     )
 
 
@@ -235,3 +233,43 @@ def _by_hand(parts: list[str], names: list[str]) -> bool:
 @given(PARTS, NAMES)
 def test_globs_match_as_by_hand(parts: list[str], names: list[str]) -> None:
     assert matches("/".join([*parts, "a"]), "/".join(names)) is _by_hand([*parts, "a"], names)
+
+
+def test_a_verdict_reads_the_same_of_real_reports() -> None:
+    folder = Path(__file__).parent / "cases" / "reports"
+    needed, whole = read(folder, ".", whole=False), read(folder, ".", whole=True)
+    assert needed.problems == whole.problems
+    for one, other in zip(needed.reports, whole.reports, strict=True):
+        assert (one.path, one.problems, one.title, one.writer) == (
+            other.path, other.problems, other.title, other.writer,
+        )  # fmt: skip
+        assert set(one.cases) <= set(other.cases)
+        assert len(one.cases) + one.passed + one.skipped == len(other.cases)
+
+
+LONG = "".join(f'<testcase classname="C" name="filling{at}"/>' for at in range(50_000))
+
+
+def test_large_reports_are_spread_and_stay_in_order(tmp_path: Path) -> None:
+    failing = '<testcase name="no"><failure message="m"/></testcase>'
+    for number in range(6):
+        cases = LONG + (failing if number % 2 else "")
+        data = (
+            f'<testsuites name="pytest tests"><testsuite name="s">{cases}</testsuite></testsuites>'
+        )
+        write(tmp_path, f"{number}.xml", data=data.encode()[: -3 if number == 4 else None])
+    spread = read(tmp_path, ".", whole=False)
+    alone = [read(tmp_path, f"{number}.xml", whole=False).reports[0] for number in range(6)]
+    assert spread.reports == tuple(alone)
+    assert [one.passed for one in alone] == [50_000] * 4 + [0, 50_000]
+    assert [len(one.cases) for one in alone] == [0, 1, 0, 1, 0, 1]
+
+
+def test_what_declared_attempts_and_maps_by_hand_hold_is_kept(tmp_path: Path) -> None:
+    write(tmp_path, "a.xml", "b.xml", "c.xml", data=REPORT)
+    settings = (
+        ReportSettings(paths="a.xml", attempts=True),
+        ReportSettings(paths="b.xml", suite="{classname}", name="{name}"),
+    )
+    evidence = read(tmp_path, ".", settings=settings, whole=False)
+    assert [(len(one.cases), one.passed) for one in evidence.reports] == [(1, 0), (1, 0), (0, 1)]

@@ -46,6 +46,7 @@ def command(
         base_dir=base_dir,
         ended=how_ended(test_exit_code, test_outcome),
         warn=warnings.append,
+        whole=False,
     )
     verdict = judged.verdict
     summary = Summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -73,13 +74,16 @@ def judge_reports(
     ended: CommandEnd | None,
     warn: Callable[[str], None],
     before: Before | None = None,
+    whole: bool = True,
 ) -> Judged:
     """Reads the reports, looks up the failing tests and nothing else, and judges.
 
-    before: what the arguments named before the tests ran, where this call ran them.
+    before: what the arguments named before the tests ran, where this call ran them. whole: the
+    results of all tests are wanted; else those only that the verdict can depend on.
     """
     settings = call.policy.gate
-    evidence = read(
+    gather = functools.partial(
+        read,
         arguments,
         folder=call.folder,
         settings=call.policy.reports,
@@ -87,8 +91,13 @@ def judge_reports(
         expect=settings.expect,
         before=before,
     )
+    evidence = gather(whole=whole)
     results = fold(evidence.reports)
     context = call.context()
+    if not whole and not context.run_id and any(each.outcome.failing for each in results):
+        # Which run this is, all of its results tell.
+        evidence = gather(whole=True)
+        results = fold(evidence.reports)
     found = _look_up(call, context, evidence.reports, results, warn)
     verdict = judge(
         reports=evidence.reports,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flakegate.matching import go, java, javascript, pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from flakegate.junit import Case, Report
     from flakegate.matching.candidate import Checkout, Reading
@@ -55,13 +55,27 @@ def guess(report: Report) -> str | None:
 
     What a reporter calls the whole of it counts first, then what all of its cases look like.
     """
-    known = _TITLES.get(report.title or "") or _WRITERS.get(report.writer or "")
+    known = named(report.title, report.writer)
     if known or not report.cases:
         return known
     return next(
         (name for name, looks in _LOOKS.items() if all(map(looks, report.cases))),
         None,
     )
+
+
+def named(title: str | None, writer: str | None) -> str | None:
+    """The framework that a report itself names; None if only its cases can tell. See `Report`."""
+    return _TITLES.get(title or "") or _WRITERS.get(writer or "")
+
+
+def witnesses(cases: Sequence[Case]) -> Iterator[int]:
+    """Where cases stand of which a guess says what it says of all: one against each framework."""
+    for looks in _LOOKS.values():
+        against = next((at for at, case in enumerate(cases) if not looks(case)), None)
+        if against is None:
+            return
+        yield against
 
 
 def _of_pytest(case: Case) -> bool:

@@ -7,7 +7,6 @@ tests, or a test that could be two results of its report, is refused.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from flakegate.matching import by_hand
 from flakegate.matching.candidate import Checkout, Reading, compare
 from flakegate.matching.frameworks import READ, framework_of
+from flakegate.reading.needed import in_common
 from flakegate.results import SHARED, UNTOLD, Result
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from flakegate.model import FlakyTest
 
     _Names = tuple[str | None, str | None, str]
-
-# Whatever two cases that can be one test have in common, and as little more as is cheap to say.
-_IN_COMMON = re.compile(r"[\s\x00-\x1f\x7f-\x9f./>]+|[(\[{].*", re.DOTALL)
 
 MAX_NAME = 1_000  # characters of a module, suite or name that a backend is asked about
 _UNKNOWN = (
@@ -88,12 +85,8 @@ def _alike(
     settings = [by_path[path].settings for path in {results[at].report for at in failing}]
     if any(each is not None and each.by_hand for each in settings):
         return group  # a map by hand may leave out or add whatever it likes
-    names = {_in_common(results[at]) for at in failing}
-    return [at for at in group if _in_common(results[at]) in names]
-
-
-def _in_common(result: Result) -> str:
-    return _IN_COMMON.sub("", result.case.name or "")
+    names = {in_common(results[at].case.name) for at in failing}
+    return [at for at in group if in_common(results[at].case.name) in names]
 
 
 def _readings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ import pytest
 from tests.cli.reports import SMALLEST, junit, write
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import Caller
 
 CHANGE = {"FLAKEGATE_RUN_ID": "2"}
@@ -331,3 +330,27 @@ def test_local_calls_with_the_same_results_are_one_run(flakegate: Caller, folder
     done = flakegate("gate", other, FLAKEGATE_COMMIT="c1", **main)
     assert done.code == 0
     assert "holds no run" not in done.out
+
+
+@pytest.mark.parametrize("run", ["2", ""])
+def test_gate_says_of_real_reports_what_run_says(flakegate: Caller, folder: Path, run: str) -> None:
+    """`run` reads every case, to record them; `gate` those only that a verdict can depend on."""
+    assert folder.is_dir()
+    reports = Path(__file__).parent.parent / "cases" / "reports"
+    for path in [*sorted(reports.glob("*.xml")), reports]:
+        told = json.loads(
+            flakegate("gate", str(path), "--format", "json", FLAKEGATE_RUN_ID=run).out
+        )
+        full = flakegate("run", str(path), "--format", "json", "--dry-run", FLAKEGATE_RUN_ID=run)
+        assert told == json.loads(full.out)["gate"]
+
+
+def test_outside_of_a_ci_a_run_excuses_nothing_of_its_own(flakegate: Caller, folder: Path) -> None:
+    """Which run this is, all of its results tell; so `gate` must know it as `run` recorded it."""
+    write(folder, "flakegate.yml", SMALLEST)
+    report = write(folder, "r.xml", junit("test_a", "-test_b", "test_c"))
+    assert flakegate("run", report).code == 1
+    assert flakegate("set", "test_b", "quarantined", "--reason", "r", USER="dana").code == 0
+    done = flakegate("gate", report, "--format", "json")
+    again = flakegate("run", report, "--format", "json", "--dry-run")
+    assert json.loads(done.out) == json.loads(again.out)["gate"]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flakegate.junit import Outcome, Reader
+from flakegate.junit import Outcome
 from flakegate.matching.frameworks import READ, framework_of, guess
 from flakegate.policy.rules import FRAMEWORKS, ReportSettings
+from flakegate.reading.document import Reader
 from tests.matching.build import case, report
 from tests.matching.pairs import Run, runs
 

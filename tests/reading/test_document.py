@@ -8,18 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flakegate.junit import (
-    MAX_DEPTH,
-    MAX_MESSAGE,
-    MAX_PROBLEMS,
-    Case,
-    Outcome,
-    Reader,
-    Report,
-    seconds,
-)
+from flakegate.junit import MAX_MESSAGE, Case, Outcome, Report
+from flakegate.reading.document import MAX_DEPTH, MAX_PROBLEMS, Reader
+from flakegate.reading.numbers import seconds
 
-CASES = sorted((Path(__file__).parent / "cases" / "reports").glob("*.xml"))
+CASES = sorted((Path(__file__).parent.parent / "cases" / "reports").glob("*.xml"))
 TWO = (
     b'<testsuite name="s"><testcase classname="A" name="a"/>'
     b'<testcase classname="A" name="b"><failure message="m">text</failure></testcase></testsuite>'
