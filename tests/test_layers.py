@@ -37,6 +37,7 @@ PURE = (
     "flakegate.gate",
     "flakegate.excuse",
     "flakegate.change",
+    "flakegate.doctor",
     "flakegate.forges",
     "flakegate.publish.sticky",
     "flakegate.snapshot",

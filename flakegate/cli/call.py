@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakegate.backends.store.address import holds_password, sqlite_path
+from flakegate.backends.store.address import sqlite_path, store_location
 from flakegate.cli.say import note
 from flakegate.errors import BackendError, PolicyError, UsageError
 from flakegate.policy.rules import Policy
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from flakegate.journal import Journal
 
 POLICY_FILES = ("flakegate.yml", ".github/flakegate.yml")
-DEFAULT_STORE = "sqlite:///.flakegate/history.db"
 JOURNAL = ".flakegate/journal.jsonl"
 
 
@@ -182,7 +181,7 @@ def opened(
     kind = choose(call.where.backend_kind or call.policy.backend.kind, call.env)
     store_url = store_location(call.where.store_url, call.env)
     if kind == "store" and context.brings_files:
-        _refuse_tracked(sqlite_path(store_url), "store")
+        refuse_tracked(sqlite_path(store_url), "store")
     settings = Settings(
         store_url=store_url,
         api_url=call.where.api_url or call.env.get("FLAKEGATE_API_URL") or None,
@@ -211,7 +210,7 @@ def opened_snapshot(call: Call, context: CIContext) -> Iterator[Saved]:
 
     path = Path(call.where.snapshot or "")
     if context.brings_files:
-        _refuse_tracked(path, "snapshot")
+        refuse_tracked(path, "snapshot")
     yield open_snapshot(
         path,
         context,
@@ -242,20 +241,11 @@ def opened_store(
         yield store
 
 
-def store_location(option: str | None, env: Mapping[str, str]) -> str:
-    """The store's URL: option, environment, default. A password in the option is refused."""
-    if option and holds_password(option):
-        raise UsageError(
-            "--store carries a password, which every process of this machine can read",
-            tip="put the URL into the environment variable FLAKEGATE_STORE instead",
-        )
-    url = option or env.get("FLAKEGATE_STORE") or DEFAULT_STORE
-    sqlite_path(url)  # raises for what is none
-    return url
+def refuse_tracked(path: Path, what: str) -> None:
+    """Raises BackendError for a file that a change could bring along, and its own excuse in it.
 
-
-def _refuse_tracked(path: Path, what: str) -> None:
-    """A change could bring its own excuse in a file of its own. what: that the file is."""
+    what: that the file is, in a word.
+    """
     from flakegate.git import tracks
 
     tracked = tracks(path)

@@ -216,12 +216,10 @@ def _matched(
     results: tuple[Result, ...],
 ) -> _Found:
     """As above, where a backend names tests otherwise than reports do."""
-    from flakegate.git import top
     from flakegate.matching.frameworks import framework_of
     from flakegate.matching.resolve import resolve, seek
 
-    folders = [str(top(call.folder) or call.folder), *(call.env.get(name) for name in CHECKOUTS)]
-    sought = seek(reports, results, tuple(folder for folder in folders if folder))
+    sought = seek(reports, results, roots_of(call))
     candidates = [each for one in sought if not one.refusal for each in one.candidates]
     matches = resolve(results, sought, backend.in_suites(candidates) if candidates else ())
     # What a person set for a time may be over, which only the journal tells.
@@ -235,6 +233,14 @@ def _matched(
         backend=f"{backend.kind} {backend.place}",
         wrote=tuple(framework_of(report) for report in reports if report.path in failing),
     )
+
+
+def roots_of(call: Call) -> tuple[str, ...]:
+    """The folders that a report's absolute paths may begin with, each the repository's root."""
+    from flakegate.git import top
+
+    folders = [str(top(call.folder) or call.folder), *(call.env.get(name) for name in CHECKOUTS)]
+    return tuple(folder for folder in folders if folder)
 
 
 def _exempt(call: Call, known: Mapping[Result, FlakyTest]) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "plan": "What the policy would change, and why. Changes nothing.",
     "apply": "Change the states: a saved plan, or a fresh one.",
     "list": "The flaky tests and their states.",
+    "doctor": "What the gate could not do on a bad day, said before it.",
     "explain": "Why a test is, or is not, quarantined.",
     "drift": "What Datadog does to the same tests by rules of its own.",
     "issues": "Datadog's Error Tracking: search, show, set-state, assign.",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flakegate.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT = "sqlite:///.flakegate/history.db"
 _SCHEME = "sqlite:///"
 _PASSWORD = re.compile(r"//[^@]*:[^@]*@")
 
@@ -29,3 +34,15 @@ def sqlite_path(url: str) -> Path:
             "for a path from the root",
         )
     return Path(path)
+
+
+def store_location(option: str | None, env: Mapping[str, str]) -> str:
+    """The store's URL: option, environment, default. A password in the option is refused."""
+    if option and holds_password(option):
+        raise UsageError(
+            "--store carries a password, which every process of this machine can read",
+            tip="put the URL into the environment variable FLAKEGATE_STORE instead",
+        )
+    url = option or env.get("FLAKEGATE_STORE") or DEFAULT
+    sqlite_path(url)  # raises for what is none
+    return url
