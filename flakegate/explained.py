@@ -298,8 +298,8 @@ def _history_document(history: History | None) -> dict[str, Any] | None:
     if history is None:
         return None
     return {
-        "runs": history.runs,
-        "failures": history.failures,
+        "runs_in_7_days": history.runs,
+        "failures_ever": history.failures,
         "failed_at": _iso(history.failed_at),
         "failed_on": history.failed_on,
     }

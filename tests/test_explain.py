@@ -250,7 +250,7 @@ def test_a_test_that_is_not_flaky() -> None:
     assert "it failed in 2 recorded runs of any branch, the last time on 14 Jan on topic" in text
     document = to_json(told, "r")
     assert document["flaky"] is False
-    assert document["history"]["runs"] == 38
+    assert document["history"]["runs_in_7_days"] == 38
 
 
 policies = st.builds(

@@ -65,6 +65,11 @@ def _dotted(node_id: str) -> str:
 
 
 def _not_one(text: str, found: list[str], names: Mapping[str, str]) -> UsageError:
+    if not names:
+        return UsageError(
+            f"no test is called {text!r}, for none is known of this repository",
+            tip="`flakegate list` says which it is; --repository names another",
+        )
     if not found:
         near = _near(text, names)
         meant = "".join(f"\n  {fqn}" for fqn in near)

@@ -79,6 +79,13 @@ def test_a_run_never_excuses_itself(recorded: Caller) -> None:
     assert "a CI run never excuses itself" in told["failure"]["detail"]
 
 
+def test_of_another_repository_nothing_is_known(recorded: Caller) -> None:
+    done = recorded("explain", "test_c", "--repository", "github.com/acme/else")
+    assert done.code == 2
+    assert "error: no test is called 'test_c', for none is known of this repository\n" in done.err
+    assert "tip: `flakegate list` says which it is; --repository names another" in done.err
+
+
 def test_tests_that_are_not_flaky(recorded: Caller) -> None:
     never = recorded("explain", "test_c").out
     assert "state      not known to be flaky" in never
@@ -86,7 +93,7 @@ def test_tests_that_are_not_flaky(recorded: Caller) -> None:
     assert "a failure  blocks (not-flaky)" in never
     broke = document(recorded, "test_b")
     assert broke["flaky"] is False
-    assert broke["history"]["failures"] == 2
+    assert broke["history"]["failures_ever"] == 2
     assert broke["plan"]["outcome"] == "stay"
 
 
