@@ -96,9 +96,7 @@ class Summary:
         """Changes that were tried and not certainly made, each with what happened."""
         if self.applied is None:
             return ()
-        error = self.applied.error
-        remedy = f" ({error.tip})" if error and error.tip else ""
-        stopped = f"{error.message}{remedy}" if error else "not sent"
+        stopped = self.applied.error.message if self.applied.error else "not sent"
         rest = tuple((change, stopped) for change in self.applied.not_sent)
         unsure = tuple((each, f"perhaps made: {said}") for each, said in self.applied.unknown)
         return self.applied.failed + unsure + rest
@@ -161,6 +159,8 @@ def steps(summary: Summary) -> tuple[Step, ...]:
         text = "Look for one cause first: that many failures at once are rarely flaky tests."
         found = (Step(text=text), *found)
     if summary.trouble:
+        if remedy := summary.applied and summary.applied.error and summary.applied.error.tip:
+            found += (Step(text=f"{remedy[0].upper()}{remedy[1:]}."),)
         text = "Plan and apply again; states are read anew, and what is made stays made:"
         found += (Step(text=text, command=summary.again),)
     if summary.held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,6 +33,12 @@ class Done:
 
 class Caller(Protocol):
     def __call__(self, *arguments: str, **env: str) -> Done: ...
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """As in a terminal: what a script runs in its background inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

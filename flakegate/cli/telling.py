@@ -121,6 +121,7 @@ def applied_document(applied: Applied | None) -> Any:
         "unknown": [{**_change(each), "error": error} for each, error in applied.unknown],
         "not_sent": [_change(each) for each in applied.not_sent],
         "error": applied.error.message if applied.error else None,
+        "tip": applied.error.tip if applied.error else None,
     }
 
 

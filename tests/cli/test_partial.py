@@ -34,7 +34,7 @@ def datadog(folder: Path) -> Iterator[FakeDatadog]:
         yield fake
 
 
-def apply(flakegate: Caller, datadog: FakeDatadog) -> Done:
+def apply(flakegate: Caller, datadog: FakeDatadog, timeout: str = "10") -> Done:
     return flakegate(
         "apply",
         "-v",
@@ -43,7 +43,7 @@ def apply(flakegate: Caller, datadog: FakeDatadog) -> Done:
         "--api-url",
         datadog.url,
         **KEYS,
-        FLAKEGATE_TIMEOUT="0.3",
+        FLAKEGATE_TIMEOUT=timeout,
     )
 
 
@@ -63,10 +63,10 @@ def not_made(datadog: FakeDatadog) -> set[str]:
 
 
 def check_everybody_agrees(
-    flakegate: Caller, datadog: FakeDatadog, *says: str, code: int = 5
+    flakegate: Caller, datadog: FakeDatadog, *says: str, timeout: str = "10"
 ) -> None:
-    done = apply(flakegate, datadog)
-    assert done.code == code, done.out
+    done = apply(flakegate, datadog, timeout)
+    assert done.code == 5, done.out
     left = not_made(datadog)
     failed = [line for line in done.out.splitlines() if line.lstrip().startswith("FAILED")]
     assert named("\n".join(failed)) == left
@@ -152,7 +152,21 @@ def test_a_403_for_reading_in_the_middle(flakegate: Caller, datadog: FakeDatadog
 
 def test_a_connection_that_breaks_in_the_middle(flakegate: Caller, datadog: FakeDatadog) -> None:
     datadog.scripts = {"PATCH": [PASS, *[HANG_UP] * 9]}
-    check_everybody_agrees(flakegate, datadog, "perhaps made: PATCH")
+    check_everybody_agrees(flakegate, datadog, "perhaps made: PATCH", timeout="2")
+
+
+def test_a_refusal_of_all_there_is_names_the_permission(
+    flakegate: Caller, datadog: FakeDatadog
+) -> None:
+    datadog.tests, datadog.permissions = datadog.tests[:3], {"test_optimization_read"}
+    done = apply(flakegate, datadog)
+    assert "none of 3 state changes applied (exit 4)" in done.out
+    assert "tip: The application key needs test_optimization_write; or check" in done.out
+    assert (
+        "- The application key needs test_optimization_write; or check" in Path("s.md").read_text()
+    )
+    told = flakegate("apply", "--format", "json", "--api-url", datadog.url, **KEYS)
+    assert "test_optimization_write" in json.loads(told.out)["applied"]["tip"]
 
 
 def test_a_refusal_at_the_start(flakegate: Caller, datadog: FakeDatadog) -> None:
@@ -160,6 +174,6 @@ def test_a_refusal_at_the_start(flakegate: Caller, datadog: FakeDatadog) -> None
     done = apply(flakegate, datadog)
     assert done.code == 4
     assert "none of 103 state changes applied" in done.out
-    assert "the application key needs test_optimization_write" in done.out
+    assert "tip: The application key needs test_optimization_write; or check" in done.out
     assert not_made(datadog) == set(WANTED)
     again(flakegate, datadog)
