@@ -60,6 +60,13 @@ PURE = (
     "flakegate.backends.datadog.own_rules",
     "flakegate.backends.datadog.query",
     "flakegate.backends.datadog.wire",
+    "flakegate.wire",
+    "flakegate.server.cursor",
+    "flakegate.server.limits",
+    "flakegate.server.listed",
+    "flakegate.server.listing",
+    "flakegate.server.query",
+    "flakegate.server.refusal",
 )
 EFFECTS = {
     "click", "fcntl", "http", "io", "logging", "multiprocessing", "os", "pathlib", "random",
@@ -125,10 +132,19 @@ def test_nobody_imports_the_command_line(module: str) -> None:
     assert not {name for name in _imports(FILES[module]) if name.startswith("flakegate.cli")}
 
 
+def test_the_command_line_and_the_server_are_siblings() -> None:
+    """Only by the name in its list does the command line find the server's commands."""
+    server = {module for module in FILES if module.startswith("flakegate.server.")}
+    assert server
+    for module in FILES.keys() - server:
+        assert not server & _imports(FILES[module]), module
+
+
 def test_only_transport_speaks_http() -> None:
     speakers = {"requests", "urllib3", "http.client", "urllib.request", "socket"}
     found = {module for module, path in FILES.items() if _imports(path) & speakers}
-    assert {module for module in found if not module.startswith("flakegate.transport.")} == set()
+    others = {module for module in found if not module.startswith("flakegate.transport.")}
+    assert others == {"flakegate.server.serve"}  # which listens
 
 
 def test_init_files_are_empty() -> None:

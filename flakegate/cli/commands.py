@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,12 +16,21 @@ class Commands(click.Group):
     """listed: the commands, each with what it does in a line. prefix: of the names of their files.
 
     The file `{prefix}{name}` has the command as `command`; a `-` of its name is a `_` there.
+    elsewhere: of those that do not belong here, the prefix of their own.
     """
 
-    def __init__(self, *args: Any, listed: Mapping[str, str], prefix: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        listed: Mapping[str, str],
+        prefix: str,
+        elsewhere: Mapping[str, str] = MappingProxyType({}),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._listed = listed
         self._prefix = prefix
+        self._elsewhere = elsewhere
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of a working day, not of the alphabet."""
@@ -32,7 +42,8 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in self._listed:
             return None
-        file = f"{self._prefix}{cmd_name.replace('-', '_')}"
+        prefix = self._elsewhere.get(cmd_name, self._prefix)
+        file = f"{prefix}{cmd_name.replace('-', '_')}"
         command: click.Command = importlib.import_module(file).command
         return command
 

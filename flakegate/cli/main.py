@@ -36,6 +36,8 @@ COMMANDS = {
     "record": "Put a run's reports into the store, or into a shard.",
     "collect": "Fold shards into the store.",
     "store": "Look after the store: info, vacuum, export, import.",
+    "serve": "Serve the store to other machines, as Datadog would.",
+    "keys": "Who may use the server: add, list, revoke.",
     "fields": "The fields that a condition can use.",
     "schema": "The JSON Schema of the policy, for editors.",
     "init": "Write a policy file to start from.",
@@ -46,6 +48,7 @@ COMMANDS = {
     cls=Commands,
     listed=COMMANDS,
     prefix="flakegate.cli.",
+    elsewhere={"serve": "flakegate.server.", "keys": "flakegate.server."},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes, the policy language and recipes: see the README.",
 )

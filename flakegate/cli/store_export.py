@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.backends.store.address import sqlite_path
+from flakegate.backends.store.address import sqlite_path, store_location
 from flakegate.cli import options
-from flakegate.cli.call import store_location
 from flakegate.cli.files import write_whole
 from flakegate.cli.progress import progress
 from flakegate.cli.say import note

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flakegate.backends.store.address import sqlite_path
+from flakegate.backends.store.address import sqlite_path, store_location
 from flakegate.cli import options
-from flakegate.cli.call import Call, Where, begin, store_location
+from flakegate.cli.call import Call, Where, begin
 from flakegate.errors import ExitCode
 from flakegate.escape import json_text, terminal
 from flakegate.wording import DAY, clip, count, day, moment, size

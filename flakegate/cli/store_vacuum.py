@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.backends.store.address import sqlite_path
+from flakegate.backends.store.address import sqlite_path, store_location
 from flakegate.cli import options
-from flakegate.cli.call import Where, begin, store_location
+from flakegate.cli.call import Where, begin
 from flakegate.cli.say import warn
 from flakegate.errors import ExitCode
 from flakegate.escape import json_text, terminal

@@ -81,11 +81,17 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("collect", "shards", *STORE),
     ),
     "store": (("store", "info", *STORE),),
+    "serve": (("serve", "--help"),),
+    "keys": (
+        ("keys", "add", "ci", *STORE),
+        ("keys", "list", *STORE),
+        ("keys", "revoke", "ci", *STORE),
+    ),
     "fields": (("fields",),),
     "schema": (("schema",),),
     "init": (("init", "--print"),),
 }
-OFFLINE = {"check", "record", "collect", "store", "fields", "schema", "init"}
+OFFLINE = {"check", "record", "collect", "store", "serve", "keys", "fields", "schema", "init"}
 ASKS = {
     "run": {"search", "update", "policies"},
     "exec": {"search", "update", "policies"},

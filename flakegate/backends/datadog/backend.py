@@ -14,6 +14,7 @@ from flakegate.backends.datadog.query import (
 )
 from flakegate.backends.datadog.searching import Walk, search
 from flakegate.model import State
+from flakegate.wire import policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -134,8 +135,8 @@ class Datadog:
     def own_rules(self) -> tuple[OwnRule, ...]:
         """Datadog's policies for the repository, in one request."""
         body = own_rules.encode(self._repository)
-        answer = self._transport.send("POST", own_rules.PATH, body, tips=own_rules.TIPS)
-        return own_rules.decode(answer, f"POST {self.place}{own_rules.PATH}")
+        answer = self._transport.send("POST", policies.PATH, body, tips=own_rules.TIPS)
+        return own_rules.decode(answer, f"POST {self.place}{policies.PATH}")
 
     def suite_size(self) -> int | None:
         """Datadog lists flaky tests only."""

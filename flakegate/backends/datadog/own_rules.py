@@ -30,11 +30,12 @@ from flakegate.policy.syntax import (
     Operand,
     quote,
 )
+from flakegate.wire import policies
+from flakegate.wire.flaky_tests import Document
 
 if TYPE_CHECKING:
     from flakegate.policy.syntax import Node
 
-PATH = "/api/v2/ci/test-optimization/settings/policies"
 TIPS = {
     401: KEYS_TIP,
     403: f"the application key needs test_optimization_read; or {KEYS_TIP}",
@@ -43,46 +44,9 @@ TIPS = {
 _FLAKE_FREE = 30 * UNITS["d"]  # seconds until Datadog takes a test for fixed
 _UNTOLD = "Datadog does not tell its bound"
 
-_Texts = list[str | None] | str | None
-
-
-class _RateRule(msgspec.Struct):
-    enabled: bool | None = None
-    branches: _Texts = None
-    min_runs: float | None = None
-    threshold: float | None = None  # 0 to 1
-    status: str | None = None
-
-
-class _BranchRule(msgspec.Struct):
-    enabled: bool | None = None
-    branches: _Texts = None
-    excluded_branches: _Texts = None
-    excluded_test_services: _Texts = None
-
-
-class _AgeRule(msgspec.Struct):
-    enabled: bool | None = None
-    window_seconds: float | None = None
-    status: str | None = None
-
-
-class _Block(msgspec.Struct):
-    enabled: bool | None = None
-    failure_rate_rule: _RateRule | None = None
-    branch_rule: _BranchRule | None = None
-    auto_quarantine_rule: _AgeRule | None = None
-    auto_disable_rule: _AgeRule | None = None
-    status: str | None = None
-
-
-class _Attributes(msgspec.Struct):
-    quarantined: _Block | None = None
-    disabled: _Block | None = None
-
 
 class _Data(msgspec.Struct):
-    attributes: _Attributes | None = None
+    attributes: policies.Attributes | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -94,10 +58,11 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def encode(repository: str) -> bytes:
     """The body that asks for the policies of a repository, named by its id."""
-    kind = "test_optimization_get_flaky_tests_management_policies_request"
-    return msgspec.json.encode(
-        {"data": {"type": kind, "attributes": {"repository_id": repository}}}
+    asked = policies.Get(
+        type="test_optimization_get_flaky_tests_management_policies_request",
+        attributes=policies.Wanted(repository_id=repository),
     )
+    return msgspec.json.encode(Document(data=asked))
 
 
 def decode(body: bytes, request: str) -> tuple[OwnRule, ...]:
@@ -112,8 +77,11 @@ def decode(body: bytes, request: str) -> tuple[OwnRule, ...]:
             f"{request}: the answer is not what Datadog's API gives: {error}",
             tip="look at the policies in Datadog's settings",
         ) from None
-    blocks = (answer.data and answer.data.attributes) or _Attributes()
-    quarantined, disabled = blocks.quarantined or _Block(), blocks.disabled or _Block()
+    blocks = (answer.data and answer.data.attributes) or policies.Attributes()
+    quarantined, disabled = (
+        blocks.quarantined or policies.Block(),
+        blocks.disabled or policies.Block(),
+    )
     return (
         *_rules("quarantine", State.QUARANTINED, quarantined, quarantined.auto_quarantine_rule),
         *_rules("disable", State.DISABLED, disabled, disabled.auto_disable_rule),
@@ -121,7 +89,9 @@ def decode(body: bytes, request: str) -> tuple[OwnRule, ...]:
     )
 
 
-def _rules(verb: str, to: State, block: _Block, age: _AgeRule | None) -> list[OwnRule]:
+def _rules(
+    verb: str, to: State, block: policies.Block, age: policies.AgeRule | None
+) -> list[OwnRule]:
     """The rules of a block that are on; a block without a switch does not switch them off."""
     if block.enabled is False:
         return []
@@ -164,7 +134,7 @@ def _from(to: State, status: str | None) -> frozenset[State]:
     return frozenset(state for state in before if state.value == status) or frozenset(before)
 
 
-def _rate(rule: _RateRule) -> tuple[Node, str]:
+def _rate(rule: policies.RateRule) -> tuple[Node, str]:
     known = rule.threshold is not None and 0 <= rule.threshold <= 1
     threshold = Decimal(str(rule.threshold)) * 100 if known else Decimal(0)
     percent = Literal(kind=Kind.PERCENT, value=float(threshold), text=f"{threshold.normalize():f}%")
@@ -176,7 +146,7 @@ def _rate(rule: _RateRule) -> tuple[Node, str]:
     return _bound(RATE, ">=", percent), ", ".join(notes)
 
 
-def _flake(rule: _BranchRule) -> Node:
+def _flake(rule: policies.BranchRule) -> Node:
     """At the moment of a flake."""
     parts: list[Node] = [_bound("last_flaked_age", "==", _duration(0))]
     branch = Operand(field="last_flaked_branch")
@@ -207,7 +177,7 @@ def _text(value: str) -> Literal:
     return Literal(kind=Kind.TEXT, value=value, text=quote(value))
 
 
-def _texts(value: _Texts) -> tuple[str, ...]:
+def _texts(value: policies.Texts) -> tuple[str, ...]:
     """A plain text may stand in the place of a list, as it does for a test's `envs`."""
     items = [value] if isinstance(value, str) else value or []
     return tuple(item for item in items if item)

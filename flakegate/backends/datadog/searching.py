@@ -11,6 +11,7 @@ from flakegate.backends.datadog.abreast import abreast
 from flakegate.backends.datadog.access import KEYS_TIP
 from flakegate.errors import BackendError
 from flakegate.policy.needs import Descent
+from flakegate.wire.flaky_tests import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +77,7 @@ def _pages(transport: Transport, walk: Walk) -> Iterator[wire.Page]:
     Nor is an empty one that points on: the reference calls it the end, but to believe that of an
     empty page in the middle would lose the rest unseen.
     """
-    request = f"POST {transport.base_url}{wire.PATH}"
+    request = f"POST {transport.base_url}{PATH}"
     sort = wire.BY_NAME if walk.least is None else wire.WORST_FIRST
     descent = None if walk.least is None else Descent(least=walk.least)
     memo: wire.Memo = {}
@@ -87,7 +88,7 @@ def _pages(transport: Transport, walk: Walk) -> Iterator[wire.Page]:
         body = wire.encode_search(
             walk.query, sort=sort, limit=PAGE_SIZE, cursor=cursor, history=walk.history
         )
-        answer = transport.send("POST", wire.PATH, body, tips=TIPS)
+        answer = transport.send("POST", PATH, body, tips=TIPS)
         page = wire.decode_page(answer, request, history=walk.history, memo=memo)
         yield page
         cursor = page.next_cursor

@@ -20,6 +20,7 @@ from flakegate.errors import (
     NothingChangedError,
 )
 from flakegate.model import UpdateResult
+from flakegate.wire.flaky_tests import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,9 +112,9 @@ def _patched(
 
     Raises NothingChangedError, BatchRefusedError.
     """
-    request = f"PATCH {transport.base_url}{wire.PATH}"
+    request = f"PATCH {transport.base_url}{PATH}"
     try:
-        answer = transport.send("PATCH", wire.PATH, wire.encode_update(changes), tips=TIPS)
+        answer = transport.send("PATCH", PATH, wire.encode_update(changes), tips=TIPS)
         said = wire.decode_update(answer, changes, request)
     except NothingChangedError as error:
         if error.status in REFUSES_BATCH:

@@ -1,7 +1,8 @@
 """Datadog's Flaky Test Management on the wire: values to JSON and back.
 
-Decoding is tolerant: every attribute may be absent or null, unknown ones are ignored, and a test
-that cannot be read is left out and named, because nothing may be decided on a misread test.
+What a server shares with us stands in `flakegate.wire`. Decoding is tolerant: every attribute may
+be absent or null, unknown ones are ignored, and a test that cannot be read is left out and named,
+because nothing may be decided on a misread test.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import msgspec
 
 from flakegate.errors import BackendError
 from flakegate.model import DATADOG, FlakyTest, State, StateCause, UpdateResult
+from flakegate.wire import flaky_tests as wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flakegate.model import Transition
 
-PATH = "/api/v2/test/flaky-test-management/tests"
-BY_NAME, WORST_FIRST = "fqn", "-failure_rate"
+BY_NAME: wire.Sort = "fqn"
+WORST_FIRST: wire.Sort = "-failure_rate"
 SOMEBODY = "somebody in Datadog"  # the actor of a change by hand; whose it is, is not told
 
 # Seconds stay below this until the year 5138; milliseconds passed it in 1973.
@@ -33,46 +35,18 @@ _Kept = TypeVar("_Kept")
 _Texts = list[str | None] | str | None
 
 
-class _PipelineStats(msgspec.Struct):
-    failed_pipelines: float | None = None
-    total_lost_time_ms: float | None = None
-
-
-class _TestStats(msgspec.Struct):
-    failure_rate_pct: float | None = None
-
-
-class _RunMetadata(msgspec.Struct):
-    duration_ms: float | None = None
-    error_message: str | None = None
-    source_file: str | None = None
-
-
 class _Change(msgspec.Struct):
     timestamp: float | None = None
     status: str | None = None
     policy_id: str | None = None
 
 
-class _Attributes(msgspec.Struct):
-    name: str | None = None
-    suite: str | None = None
-    module: str | None = None
+class _Attributes(wire.Told):
     flaky_state: str | None = None
-    flaky_category: str | None = None
-    attempt_to_fix_id: str | None = None
     codeowners: _Texts = None
     envs: _Texts = None
     services: _Texts = None
-    first_flaked_branch: str | None = None
-    first_flaked_ts: float | None = None
-    last_flaked_branch: str | None = None
-    last_flaked_ts: float | None = None
     impact_level: str | None = None
-    impact_score: float | None = None
-    pipeline_stats: _PipelineStats | None = None
-    test_stats: _TestStats | None = None
-    test_run_metadata: _RunMetadata | None = None
     # Read apart: an odd history makes the last change unknown, and not the test.
     history: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -82,37 +56,18 @@ class _Test(msgspec.Struct):
     attributes: _Attributes
 
 
-class _Pagination(msgspec.Struct):
-    next_page: str | None = None
-
-
-class _Meta(msgspec.Struct):
-    pagination: _Pagination | None = None
-
-
 class _Answer(msgspec.Struct):
     data: list[_Test] | None
-    meta: _Meta | None = None
+    meta: wire.PageMeta | None = None
 
 
 class _LooseAnswer(msgspec.Struct):
     data: list[msgspec.Raw] | None
-    meta: _Meta | None = None
-
-
-class _Result(msgspec.Struct):
-    id: str
-    success: bool | None = None
-    error: str | None = None
-
-
-class _Results(msgspec.Struct):
-    results: list[_Result] | None = None
-    has_errors: bool | None = None
+    meta: wire.PageMeta | None = None
 
 
 class _UpdateData(msgspec.Struct):
-    attributes: _Results
+    attributes: wire.Results
 
 
 class _UpdateAnswer(msgspec.Struct):
@@ -143,31 +98,25 @@ class Page:
 
 
 def encode_search(
-    query: str, *, sort: str, limit: int, cursor: str | None, history: bool = False
+    query: str, *, sort: wire.Sort, limit: int, cursor: str | None, history: bool = False
 ) -> bytes:
     """The body of a search. limit: tests a page, 2 to 999; without it Datadog answers 400.
 
     sort: BY_NAME or WORST_FIRST. history: ask for the changes of each test's state, too.
     """
-    page: dict[str, object] = {"limit": limit}
-    if cursor is not None:
-        page["cursor"] = cursor
-    attributes = {
-        "filter": {"query": query, "include_history": history},
-        "page": page,
-        "sort": sort,
-    }
-    return msgspec.json.encode(
-        {"data": {"type": "search_flaky_tests_request", "attributes": attributes}}
+    attributes = wire.SearchAttributes(
+        filter=wire.Filter(query=query, include_history=history),
+        page=wire.PageOptions(limit=limit, cursor=msgspec.UNSET if cursor is None else cursor),
+        sort=sort,
     )
+    return wire.encode(wire.Search(type="search_flaky_tests_request", attributes=attributes))
 
 
 def encode_update(changes: Sequence[Transition]) -> bytes:
     """The body of one batch of state changes."""
-    tests = [{"id": change.test_id, "new_state": change.to_state.value} for change in changes]
-    return msgspec.json.encode(
-        {"data": {"type": "update_flaky_test_state_request", "attributes": {"tests": tests}}}
-    )
+    tests = tuple(wire.NewState(id=each.test_id, new_state=each.to_state) for each in changes)
+    attributes = wire.UpdateAttributes(tests=tests)
+    return wire.encode(wire.Update(type="update_flaky_test_state_request", attributes=attributes))
 
 
 def decode_page(
@@ -203,7 +152,9 @@ def decode_page(
     )
 
 
-def _decode_loosely(body: bytes, request: str) -> tuple[list[_Test], list[str], _Meta | None]:
+def _decode_loosely(
+    body: bytes, request: str
+) -> tuple[list[_Test], list[str], wire.PageMeta | None]:
     """Test by test, after the page as a whole could not be read. Some test must be readable."""
     try:
         answer = _LOOSE_ANSWER.decode(body)
@@ -239,7 +190,7 @@ def decode_update(body: bytes, changes: Sequence[Transition], request: str) -> l
         answer = _UPDATE_ANSWER.decode(body).data.attributes
     except _UNREADABLE as error:
         raise _nonsense(request, error) from None
-    said: dict[str, _Result] = {}
+    said: dict[str, wire.Result] = {}
     for result in answer.results or []:
         earlier = said.get(result.id)
         if earlier is None or earlier.success:
@@ -251,7 +202,7 @@ def decode_update(body: bytes, changes: Sequence[Transition], request: str) -> l
     return results
 
 
-def _update_result(test_id: str, said: _Result | None) -> UpdateResult:
+def _update_result(test_id: str, said: wire.Result | None) -> UpdateResult:
     if said is None or said.success is None:
         return UpdateResult(test_id=test_id, ok=None, error="Datadog's answer does not mention it")
     if said.success:
@@ -282,9 +233,9 @@ def _once(memo: Memo, value: _Kept) -> _Kept:
 def _flaky_test(
     test_id: str, state: State, seen: _Attributes, *, history: bool, memo: Memo
 ) -> FlakyTest:
-    pipelines = seen.pipeline_stats or _PipelineStats()
-    stats = seen.test_stats or _TestStats()
-    run = seen.test_run_metadata or _RunMetadata()
+    pipelines = seen.pipeline_stats or wire.PipelineStats()
+    stats = seen.test_stats or wire.TestStats()
+    run = seen.test_run_metadata or wire.RunMetadata()
     failed = pipelines.failed_pipelines
     cause, since = _cause(state, seen) if history else (None, None)
     return FlakyTest(

@@ -111,6 +111,22 @@ class Database:
         with self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
 
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[], object]]:
+        """Gives a function whose answer is another one once anybody has written to the file.
+
+        It may be called from any thread, by one at a time. Raises BackendError.
+        """
+        with closing(self._connect()) as connection:
+
+            def look() -> object:
+                try:
+                    return connection.execute("PRAGMA data_version").fetchone()
+                except sqlite3.Error as error:
+                    raise _explained(str(error), self.place) from error
+
+            yield look
+
     def compact(self) -> None:
         """Makes the file as small as its content, or leaves it as it was. Raises BackendError."""
         try:
@@ -235,7 +251,10 @@ def _begin(connection: Connection) -> None:
 
 def _connect(uri: str, *, write: bool, patience: float) -> sqlite3.Connection:
     # isolation_level None: the module begins no transaction of its own; _begin does.
-    connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None)
+    # No connection is used by two threads at once, but one that watches by several in turn.
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False
+    )
     if not write:
         connection.execute("PRAGMA query_only = ON")
     return connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import bindparam, func, select
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from flakegate.record import RunRecord
 
     Places = dict[Identity, tuple[int, int]]  # of each test its row, and its number in the bitmaps
+
+_Value = TypeVar("_Value", str, int)
 
 CHUNK = 500  # values in one IN (…)
 _FEW = 4  # a repository with at most so many times the run's tests is read whole: that is quicker
@@ -67,7 +69,7 @@ def places(
     return [known[each.identity] for each in record.results]
 
 
-def in_chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def in_chunks(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
     """Few enough for one IN (…)."""
     for start in range(0, len(values), CHUNK):
         yield values[start : start + CHUNK]

@@ -99,7 +99,7 @@ def standings(connection: Connection, where: Collection[int]) -> dict[int, Stand
         for test, (row,) in rows.items()
         if row.until is not None or row.from_state == row.to_state
     ]
-    rows |= _log(connection, later)
+    rows |= histories(connection, later)
     return {test: _standing(entries) for test, entries in rows.items()}
 
 
@@ -129,12 +129,12 @@ def seen_by(
     own: dict[int, int] = {}
     for test, first in (*connection.execute(failed), *connection.execute(showed)):
         own[test] = min(first, own.get(test, first))
-    log = _log(connection, own)
+    entries = histories(connection, own)
     innocent = dict(standing)
     for test, first in own.items():
         counting = [
             row
-            for row in log[test]
+            for row in entries[test]
             if _by_somebody(row) or row.last_run < first or row.to_state not in _EXCUSING
         ]
         if counting:
@@ -155,17 +155,17 @@ _ENTRY = (
 )
 
 
-def _log(connection: Connection, where: Collection[int]) -> dict[int, list[AnyRow]]:
+def histories(connection: Connection, where: Collection[int]) -> dict[int, list[AnyRow]]:
     """What happened to the states of these tests (rows), newest first."""
     entries = (
         select(state_log.c.test, state_log.c.last_run, *_ENTRY)
         .where(state_log.c.test.in_(list(where)))
         .order_by(state_log.c.id.desc())
     )
-    log: dict[int, list[AnyRow]] = defaultdict(list)
+    found: dict[int, list[AnyRow]] = defaultdict(list)
     for row in connection.execute(entries) if where else ():
-        log[row.test].append(row)
-    return log
+        found[row.test].append(row)
+    return found
 
 
 def _by_somebody(row: AnyRow) -> bool:

@@ -134,6 +134,15 @@ class Store:
             progress(len(found), len(found))
         return found
 
+    def listed(self) -> dict[int, FlakyTest]:
+        """Every flaky test by its row, without what only decisions need."""
+        found: dict[int, FlakyTest] = {}
+        with self.database.reading() as connection:
+            rows = connection.execute(self._rows(connection)).all()
+            for row, test in zip(rows, self._flaky(connection, rows, None), strict=True):
+                found[row.id] = test
+        return found
+
     def find(self, identities: Sequence[Identity]) -> dict[Identity, FlakyTest]:
         """These tests as this CI run may see them (see states.seen_by). Absent: not flaky."""
         wanted = {test_id(self.repository, identity): identity for identity in identities}
@@ -261,7 +270,9 @@ class Store:
         """seen_by: the CI run for which the states are asked, None for what the store holds."""
         if not rows:
             return
-        standing = states.standings(connection, [row.id for row in rows])
+        standing: dict[int, states.Standing] = {}
+        for some in in_chunks([row.id for row in rows]):
+            standing |= states.standings(connection, some)
         if seen_by is not None:
             standing = states.seen_by(connection, standing, seen_by)
         repository = repository_row(connection, self.repository)

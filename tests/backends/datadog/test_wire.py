@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,9 @@ from flakegate.backends.datadog.wire import (
 from flakegate.errors import BackendError
 from flakegate.model import FlakyTest, State, StateCause, Transition, UpdateResult
 from tests.fake_datadog import SEARCH, UPDATE, changed, flaky, mismatches
+
+if TYPE_CHECKING:
+    from flakegate.wire.flaky_tests import Sort
 
 REQUEST = "POST https://api.datadoghq.com/x"
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -294,7 +297,7 @@ def test_the_newest_entry_of_a_history_tells_who_changed_the_state(
     st.booleans(),
 )
 def test_searches_are_as_the_reference_says(
-    query: str, sort: str, limit: int, cursor: str | None, history: bool
+    query: str, sort: Sort, limit: int, cursor: str | None, history: bool
 ) -> None:
     written = encode_search(query, sort=sort, limit=limit, cursor=cursor, history=history)
     body = json.loads(written)
