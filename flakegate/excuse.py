@@ -37,7 +37,7 @@ def excuse(
         return BLOCKED, *unfit
     if barred is not None:
         code, words = barred
-        return BLOCKED, code, f"{words} (it is {_cause(test, now)})"
+        return BLOCKED, code, f"{state}, but {words}"
     return EXCUSED, state.value, _cause(test, now)
 
 

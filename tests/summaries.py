@@ -288,6 +288,32 @@ SUMMARIES: dict[str, Summary] = {
             ),
         ),
     ),
+    "changed": replace(
+        QUIET,
+        exit_code=1,
+        verdict=verdict(
+            "block",
+            replace(
+                RETRY,
+                decision="blocked",
+                reason="changed",
+                detail="quarantined, but this change touches tests/net/test_http.py",
+            ),
+            replace(
+                RACE,
+                decision="blocked",
+                reason="attempted-fix",
+                detail="quarantined, but a commit of this change claims to fix it (DD_A1B2C3)",
+            ),
+        ),
+    ),
+    "snapshot": replace(
+        QUIET,
+        backend="datadog snapshot flaky.json",
+        keeps_history=False,
+        verdict=replace(verdict("pass", RETRY, RACE), snapshot=NOW - 3 * 3_600),
+        warnings=("POST https://api.datadoghq.eu/api/v2/…: no answer in time (try again later)",),
+    ),
     "observed": replace(QUIET, observe=True, verdict=verdict("block", TOTAL)),
     "incomplete": replace(
         QUIET,

@@ -16,7 +16,8 @@ from flakegate.drift import CODES
 from flakegate.errors import MEANING
 from flakegate.policy.fields import FIELDS
 from flakegate.policy.load import load
-from flakegate.wording import _ABOUT_EVIDENCE
+from flakegate.policy.settings import EXCUSING
+from flakegate.wording import _ABOUT_EVIDENCE, _ABOUT_FAILURES
 from tests.wire_contract import OPERATIONS
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def test_every_key_of_the_policy_is_documented_and_no_other() -> None:
 def test_reason_and_evidence_codes() -> None:
     for code in _ABOUT_EVIDENCE.keys() - {"stale"}:
         assert f"| `{code}` |" in GATE
+    for code in [*_ABOUT_FAILURES, "not-flaky", "active", "ambiguous"]:
+        assert f"| `{code}` | {'excused' if code in EXCUSING else 'blocked'} |" in GATE
 
 
 def test_what_drift_finds_and_what_datadog_is_asked() -> None:

@@ -513,3 +513,43 @@ def test_it_passes_only_if_every_failing_case_is_known(
     expected = "incomplete" if not outcomes else "pass" if failing <= known else "block"
     assert result.verdict == expected
     assert len(result.failures) == len(failing)
+
+
+# What the change of this job keeps from being excused, and lists that were saved
+
+
+def test_a_bar_blocks_what_a_state_would_excuse() -> None:
+    reports = [read(suite(FAILING))]
+    (result,) = fold(reports)
+    bar = {result: ("changed", "this change touches a.py")}
+    known = {FAILS: flaky(State.QUARANTINED)}
+    failure = only(verdict(suite(FAILING), known=known, results=(result,), barred=bar))
+    assert (failure.decision, failure.reason) == ("blocked", "changed")
+    assert failure.detail == "quarantined, but this change touches a.py"
+    active = verdict(suite(FAILING), known=State.ACTIVE, results=(result,), barred=bar)
+    assert only(active).reason == "active"  # without the change it would block, too
+    exempt = {"exempt": {"id-of-fails": "smoke"}, "results": (result,), "barred": bar}
+    assert only(verdict(suite(FAILING), known=known, **exempt)).reason == "exempt"
+    old = {"settings": GateSettings(max_age=DAY), "results": (result,), "barred": bar}
+    assert only(verdict(suite(FAILING), known=known, **old)).reason == "expired"
+
+
+def test_why_nobody_could_be_asked_is_said() -> None:
+    failure = only(verdict(suite(FAILING), known=None, unavailable="s.json is too old"))
+    assert failure.reason == "unavailable"
+    assert failure.detail.endswith("whether it is a flaky test; s.json is too old")
+
+
+def test_observing_excuses_a_block_and_nothing_else() -> None:
+    observed = {"settings": GateSettings(observe=True)}
+    end = CommandEnd(exit_code=1)
+    assert summary(verdict(suite(FAILING), ended=end, **observed)) == ("block", 0, ["not-flaky"])
+    assert verdict(suite(FAILING), known=None, **observed).exit_code == 4
+    assert verdict(suite(FAILING)[:-9], **observed).exit_code == 3
+    assert verdict(suite(FAILING), ended=CommandEnd(exit_code=137), **observed).exit_code == 137
+
+
+def test_the_document_says_which_list_was_asked() -> None:
+    saved = verdict(suite(FAILING), known=State.QUARANTINED, snapshot=NOW)
+    assert to_json(saved)["snapshot"] == {"taken_at": "2026-11-06T21:20:00Z"}
+    assert "snapshot" not in to_json(verdict(suite(FAILING), known=State.QUARANTINED))

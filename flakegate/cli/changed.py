@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from flakegate.results import Result
 
 _TOKENS = {
-    "github": "GITHUB_TOKEN (with `pull-requests: read`), or check out with `fetch-depth: 0`",
-    "gitlab": "GITLAB_TOKEN (with `read_api`), or set `GIT_DEPTH: 0`",
+    "github": "give this step GITHUB_TOKEN (with `pull-requests: read`), or ",
+    "gitlab": "give this job GITLAB_TOKEN (with `read_api`), or ",
+}
+_HISTORY = {
+    "github": "check out with `fetch-depth: 0`",
+    "gitlab": "set `GIT_DEPTH: 0`",
 }
 _NO_NUMBER = "set FLAKEGATE_PULL_REQUEST to the number of its pull request"
 
@@ -115,7 +119,7 @@ def _of_forge(
 
 def _remedy(context: CIContext) -> str:
     """What makes the change readable here."""
-    if context.provider == "github" and context.pull_request is None and context.fork:
+    if context.pull_request is None and context.fork:
         return _NO_NUMBER
-    token = _TOKENS.get(context.provider)
-    return f"give this step {token}" if token else "check out all history of the change's branch"
+    token = _TOKENS.get(context.provider, "") if context.pull_request else ""
+    return token + _HISTORY.get(context.provider, "check out all history of the change's branch")

@@ -50,7 +50,7 @@ def git(folder: Path, *arguments: str) -> None:
 @pytest.fixture
 def shop(flakegate: Caller, folder: Path) -> Path:
     """A checkout whose store has one quarantined test; its report fails in that one."""
-    write(folder, "flakegate.yml", "version: 1\nrules: []\n")
+    write(folder, "flakegate.yml", "version: 1\nrules: []\nsummary: {comment: never}\n")
     for run, name in enumerate(["test_total", "-test_total"]):
         report = write(folder, "r.xml", junit(name, "test_tax"))
         assert flakegate("record", report, FLAKEGATE_RUN_ID=str(run)).code == 0
@@ -129,9 +129,11 @@ def test_what_the_change_touches_is_not(flakegate: Caller, shop: Path) -> None:
     assert reason(gate(flakegate, **PULL)) == (1, "changed")
     assert reason(gate(flakegate, **MERGE)) == (1, "changed")
     said = flakegate("gate", "r.xml", **PULL)
-    assert "this change touches tests/test_cart.py (it is quarantined by" in said.out
+    assert "quarantined, but this change touches tests/test_cart.py\n" in said.out
     explained = flakegate("explain", "test_total", **PULL)
-    assert "blocks (changed): this change touches tests/test_cart.py" in explained.out
+    assert (
+        "blocks (changed): quarantined, but this change touches tests/test_cart.py" in explained.out
+    )
 
 
 def test_elsewhere_nothing_counts_as_changed(flakegate: Caller, shop: Path) -> None:
@@ -153,7 +155,11 @@ def test_a_merge_queue_has_a_change(
 
 def test_the_policy_can_excuse_it(flakegate: Caller, shop: Path) -> None:
     branch(shop, "tests/test_cart.py")
-    write(shop, "flakegate.yml", "version: 1\nrules: []\ngate: {changed_tests: excuse}\n")
+    write(
+        shop,
+        "flakegate.yml",
+        "version: 1\nrules: []\nsummary: {comment: never}\ngate: {changed_tests: excuse}\n",
+    )
     with served({}) as (url, asked):
         env = PULL | {"GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": url}
         assert reason(gate(flakegate, **env)) == (0, "quarantined")
@@ -168,6 +174,11 @@ def test_a_change_that_cannot_be_read_excuses_nothing(flakegate: Caller, shop: P
     assert "GIT_DEPTH: 0" in flakegate("gate", "r.xml", **MERGE).out
     number = flakegate("gate", "r.xml", FLAKEGATE_PULL_REQUEST="7").out
     assert "check out all history" in number
+    queue = flakegate("gate", "r.xml", **PULL | {"GITHUB_EVENT_NAME": "merge_group"}).out
+    assert "check out with `fetch-depth: 0`" in queue
+    assert "GITHUB_TOKEN" not in queue  # no pull request to ask for
+    after = flakegate("gate", "r.xml", **PULL | {"GITHUB_EVENT_NAME": "workflow_run"}).out
+    assert "set FLAKEGATE_PULL_REQUEST" in after
     assert shop
 
 
@@ -235,9 +246,17 @@ def test_a_claimed_fix_is_not_excused(flakegate: Caller, folder: Path) -> None:
     with FakeDatadog(tests=[test], clock=lambda: 1_795_176_000.0) as fake:
         options = ("--backend", "datadog", "--api-url", fake.url)
         assert reason(gate(flakegate, *options, **PULL, **KEYS)) == (1, "attempted-fix")
-        write(folder, "flakegate.yml", "version: 1\nrules: []\ngate: {attempted_fixes: excuse}\n")
+        write(
+            folder,
+            "flakegate.yml",
+            "version: 1\nrules: []\nsummary: {comment: never}\ngate: {attempted_fixes: excuse}\n",
+        )
         assert reason(gate(flakegate, *options, **PULL, **KEYS)) == (0, "quarantined")
-        write(folder, "flakegate.yml", "version: 1\nrules: []\ngate: {changed_tests: excuse}\n")
+        write(
+            folder,
+            "flakegate.yml",
+            "version: 1\nrules: []\nsummary: {comment: never}\ngate: {changed_tests: excuse}\n",
+        )
         pulls = "/repos/acme/shop/pulls/7"
         with served({f"{pulls}/commits": [{"commit": {"message": "other"}}]}) as (url, asked):
             env = PULL | {"GITHUB_TOKEN": TOKEN, "GITHUB_API_URL": url}
