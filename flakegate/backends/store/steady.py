@@ -39,10 +39,14 @@ UNUSUAL = 2.0
 
 
 class Run(NamedTuple):
-    """A run of the week. counted: by the failure rate. crowded: unusually many tests failed."""
+    """A run of the week. counted: by the failure rate. crowded: unusually many tests failed.
+
+    branch: what is not merged yet; "" for the default branch and its queue.
+    """
 
     id: int
     leg: str
+    branch: str
     commit: str | None
     pipeline: str
     manifest: int
@@ -184,15 +188,26 @@ def _without(
 
 
 def _lines(week: Iterable[Run]) -> list[Line]:
-    """The counted runs leg by leg, and commit by commit, without those that an outage filled."""
+    """The counted runs leg by leg, and commit by commit, without those that an outage filled.
+
+    Where branches count as well they are put one after the other once more: what is broken on one
+    of them passes meanwhile on the others.
+    """
+    runs = [run for run in week if run.counted and not run.crowded]
+    if not any(run.branch for run in runs):
+        return _in_this_order(runs)
+    by_branch = sorted(runs, key=lambda run: run.branch)
+    return [*_in_this_order(runs), *_in_this_order(by_branch)]
+
+
+def _in_this_order(runs: Iterable[Run]) -> list[Line]:
     legs: dict[str, Line] = defaultdict(Line)
     commits = Line()
     places: dict[str, int] = {}
-    for run in week:
-        if run.counted and not run.crowded:
-            legs[run.leg].add(run)
-            name = run.commit or f"of run {run.id}"
-            places[name] = commits.add(run, places.get(name))
+    for run in runs:
+        legs[run.leg].add(run)
+        name = run.commit or f"of run {run.id}"
+        places[name] = commits.add(run, places.get(name))
     return [*legs.values(), commits]
 
 
@@ -202,7 +217,8 @@ def _week(
     """Oldest first."""
     query = (
         select(
-            runs.c.id, runs.c.leg, runs.c.commit_sha, runs.c.pipeline, runs.c.manifest,
+            runs.c.id, runs.c.leg, runs.c.branch, runs.c.is_default, runs.c.commit_sha,
+            runs.c.pipeline, runs.c.manifest,
             counts.label("counted"), runs.c.n_failed, runs.c.n_total,
         )
         .where(within(repository, now))
@@ -214,6 +230,7 @@ def _week(
         Run(
             id=row.id,
             leg=row.leg,
+            branch="" if row.is_default else row.branch or "",
             commit=row.commit_sha,
             pipeline=row.pipeline,
             manifest=row.manifest,

@@ -193,6 +193,12 @@ def test_only_runs_that_the_rate_counts_make_a_row(tmp_path: Path) -> None:
     assert left(steady(tmp_path / "all", *changes, rate_from="all")) == (0, 30, 5, 0)
 
 
+def test_what_is_broken_on_one_branch_passes_meanwhile_on_others(tmp_path: Path) -> None:
+    others = week("p" * 30)
+    mine = [on_branch(each, "feature/1") for each in week("f" * 9, first=301)]
+    assert left(steady(tmp_path, *others, *mine, rate_from="all")) == (0, 30, 9, 0)
+
+
 def test_what_forks_claim_changes_nothing(tmp_path: Path) -> None:
     runs = week("p" * 20 + "ff" + "p" * 10)
     claims = [from_fork(each, "9") for each in week("f" * 32, first=201)]
