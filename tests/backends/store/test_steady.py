@@ -199,6 +199,12 @@ def test_what_is_broken_on_one_branch_passes_meanwhile_on_others(tmp_path: Path)
     assert left(steady(tmp_path, *others, *mine, rate_from="all")) == (0, 30, 9, 0)
 
 
+def test_what_is_broken_for_a_while_on_every_branch_is_a_row_in_time(tmp_path: Path) -> None:
+    runs = week("p" * 20 + "fffff" + "p" * 10)
+    changes = [on_branch(each, f"feature/{number * 8 % 35}") for number, each in enumerate(runs)]
+    assert left(steady(tmp_path, *changes, rate_from="all")) == (0, 30, 5, 0)
+
+
 def test_what_forks_claim_changes_nothing(tmp_path: Path) -> None:
     runs = week("p" * 20 + "ff" + "p" * 10)
     claims = [from_fork(each, "9") for each in week("f" * 32, first=201)]
