@@ -144,10 +144,13 @@ def _unsupplied(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warne
         return
     items: tuple[Rule | Exemption, ...] = (*policy.exempt, *policy.rules)
     for item in items:
-        what = f"rule `{item.id}`" if isinstance(item, Rule) else "this exemption"
+        if isinstance(item, Rule):
+            what, hint = f"rule `{item.id}`", "a rule never acts on what is unknown"
+        else:
+            what, hint = "this exemption", "what cannot be told is exempt: that may be every test"
         for name in sorted(item.when.fields - fields):
             message = f"{what} uses `{name}`, which the backend cannot supply: it is unknown there"
-            yield Warned(place=_place(item), message=message)
+            yield Warned(place=_place(item), message=message, hint=hint)
 
 
 def _uncounted(policy: Policy, fields: frozenset[str] | None) -> Iterator[Warned]:

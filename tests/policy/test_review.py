@@ -32,12 +32,18 @@ def test_an_expired_exemption_and_a_missing_field_are_warned_of() -> None:
     lacks = "which the backend cannot supply: it is unknown there"
     expired = "expired on 2027-01-14 and no longer applies"
     assert found == [
-        [f"flakegate.yml:2:3: warning: rule `noisy` uses `lost_time`, {lacks}"],
+        [
+            f"flakegate.yml:2:3: warning: rule `noisy` uses `lost_time`, {lacks}",
+            "  a rule never acts on what is unknown",
+        ],
         [
             f"flakegate.yml:4:5: warning: this exemption {expired}",
             "  remove it or renew `until`",
         ],
-        [f"flakegate.yml:4:5: warning: this exemption uses `codeowners`, {lacks}"],
+        [
+            f"flakegate.yml:4:5: warning: this exemption uses `codeowners`, {lacks}",
+            "  what cannot be told is exempt: that may be every test",
+        ],
     ]
     assert len(warnings(policy, now=NOW, fields=None)) == 1
     assert len(warnings(policy, now=NOW + 86_400, fields=None)) == 2
