@@ -232,7 +232,7 @@ class Journal:
     def events(self) -> Iterator[Event]:
         """Every whole line, oldest first; none where there is no file."""
         try:
-            with self.path.open("rb") as lines:
+            with open(self.path, "rb", opener=_at_once) as lines:
                 _must_be_a_file(lines.fileno())
                 # Longer lines are nobody's: read in parts, they are passed over as torn.
                 whole = iter(lambda: lines.readline(LONGEST_LINE), b"")
@@ -346,6 +346,11 @@ def _append_line(path: Path, line: bytes) -> None:
         os.close(descriptor)
     if new and sys.platform != "win32":
         _sync_folder(path.parent)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting for somebody to write, as a named pipe would."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _must_be_a_file(descriptor: int) -> None:

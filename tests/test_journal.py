@@ -239,6 +239,14 @@ def test_a_full_disk_is_an_error_before_anything_is_sent() -> None:
         journal_at(Path("/dev/full")).intent([move("a")])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_its_place(path: Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(BackendError, match="cannot be read: it is not a file"):
+        journal_at(path).recent(0)
+
+
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
     with pytest.raises(BackendError, match="cannot be written: Is a directory"):
         journal_at(tmp_path).intent([move("a")])
