@@ -91,6 +91,7 @@ def test_a_file_that_it_does_not_touch(file: str, base: str, changed: str) -> No
     [
         ("pytest", {}, "tests/test_cart.py", "tests/test_cart2.py"),
         ("pytest", {}, "services/api/tests/test_cart.py", "tests/conftest.py"),
+        ("pytest", {}, "api/tests/test_cart.py", "api/tests.py"),
         ("vitest", {"suite": "a/b.test.ts", "classname": "a/b.test.ts"}, "a/b.test.ts", "b.ts"),
         ("java", {"classname": "com.acme.CartTest"}, "x/com/acme/CartTest.java", "x/Cart.java"),
         ("java", {"classname": "CartTest$Inner", "name": "it adds"}, "CartTest.kt", "Inner.kt"),

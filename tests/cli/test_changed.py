@@ -215,6 +215,10 @@ def test_without_a_failure_to_excuse_nobody_is_asked(flakegate: Caller, shop: Pa
         assert flakegate("gate", "r.xml", **env).code == 0
         write(shop, "r.xml", junit("-test_tax"))
         assert reason(gate(flakegate, **env)) == (1, "not-flaky")
+        name = "tests.test_cart.test_total"
+        assert flakegate("set", name, "active", "--reason", "x").code == 0
+        write(shop, "r.xml", junit("-test_total"))
+        assert reason(gate(flakegate, **env)) == (1, "active")
     assert asked == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.reports import junit, write
-from tests.fake_datadog import KEYS, FakeDatadog, flaky
+from tests.fake_datadog import KEYS, FakeDatadog, changed, flaky
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,10 @@ def test_one_that_is_too_old_is_said_to_be(
     assert reason(gate(flakegate, "--snapshot", saved, **late)) == (4, "unavailable")
     text = flakegate("gate", "r.xml", "--snapshot", saved, **late)
     assert text.code == 4
-    assert "was saved 20 Nov 12:00 UTC, 2 days ago: gate.snapshot_max_age is 24 hours" in text.out
+    assert (
+        "whether it is a flaky test; the snapshot s.json was saved 20 Nov 12:00 UTC, 2 days ago:"
+        " gate.snapshot_max_age is 24 hours"
+    ) in text.out
     longer = "version: 1\nrules: []\ngate: {snapshot_max_age: 3d}\n"
     write(folder, "flakegate.yml", longer)
     assert reason(gate(flakegate, "--snapshot", saved, **late)) == (0, "quarantined")
@@ -161,6 +164,7 @@ def test_a_change_does_not_bring_its_own(flakegate: Caller, folder: Path, saved:
 def test_tests_of_datadog_are_matched_as_those_of_datadog(flakegate: Caller, folder: Path) -> None:
     def known(key: str, state: str, folder_of: str) -> dict[str, Any]:
         names: dict[str, Any] = {"module": "tests", "suite": "test_cart.py", "name": "test_total"}
+        names["history"] = [changed(state, at=NOON - 864_000, policy="ftm_policy.manual")]
         names["test_run_metadata"] = {"source_file": f"{folder_of}/tests/test_cart.py"}
         return flaky(key, state=state, **names)
 
@@ -175,6 +179,10 @@ def test_tests_of_datadog_are_matched_as_those_of_datadog(flakegate: Caller, fol
     assert reason(gate(flakegate, *options, "web")) == (1, "active")
     assert reason(gate(flakegate, "--snapshot", saved)) == (1, "ambiguous")
     assert reason(gate(flakegate, *options, "api", "--backend", "store")) == (4, "unavailable")
+    write(folder, "flakegate.yml", "version: 1\nrules: []\ngate: {max_age: 9d}\n")
+    assert reason(gate(flakegate, *options, "api")) == (1, "expired")
+    row = next(each for each in json.loads((folder / saved).read_text())["tests"])
+    assert (row["id"], row["state_since"]) == ("api", "2026-11-10T12:00:00Z")
     write(folder, "flakegate.yml", FALLS_BACK)
     fallen = gate(flakegate, *options, "api", "--backend", "datadog", **KEYS, **NO_DATADOG)
     assert reason(fallen) == (0, "quarantined")
