@@ -71,3 +71,13 @@ if [ "$(cat "$venv/of" 2>/dev/null)" != "$GITHUB_ACTION_PATH" ]; then
 fi
 
 printf 'python=%s\n' "$(python_in "$venv")" >>"$GITHUB_OUTPUT"
+
+# Where the history is Datadog's, or in a store of its own, there is nothing to fetch or keep.
+history=true
+if [ "${FLAKEGATE_INPUT_BACKEND:-}" = datadog ] || [ "${FLAKEGATE_INPUT_MODE:-}" = record ] ||
+  [ -n "${FLAKEGATE_INPUT_STORE:-}${FLAKEGATE_STORE:-}" ]; then
+  history=false
+elif [ -z "${FLAKEGATE_INPUT_BACKEND:-}" ] && [ -n "${DD_API_KEY:-}${DD_ACCESS_TOKEN:-}" ]; then
+  history=false
+fi
+printf 'history=%s\n' "$history" >>"$GITHUB_OUTPUT"

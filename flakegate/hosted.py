@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "FLAKEGATE_INPUT_"
+FOLDER = "flakegate"  # where a job of the component leaves what it leaves
+SHARD = "shard.json.gz"
 _PLAIN = re.compile(r"[^A-Za-z0-9_.]+")
-_LONGEST = 60  # characters of a part of a name; the forge's own limits are far above
+_LONGEST = 60  # characters of a part of a name; the forges' own limits are far above
+_OPTIONS = (
+    "test_outcome", "test_exit_code", "policy", "backend", "store", "base_dir", "comment",
+    "comment_key", "summary",
+)  # fmt: skip
 _APPLY = {"": (), "true": ("--apply",), "false": ("--no-apply",)}
-_OPTIONS = {  # which inputs a mode takes, and the options that they become
-    "test_outcome": "--test-outcome",
-    "test_exit_code": "--test-exit-code",
-    "policy": "--policy",
-    "backend": "--backend",
-    "store": "--store",
-    "base_dir": "--base-dir",
-    "summary": "--summary",
+_WHERE = {"policy", "store", "args"}
+_JUDGING = {
+    *_WHERE, "backend", "reports", "test_outcome", "test_exit_code", "base_dir", "comment",
+    "comment_key", "summary",
+}  # fmt: skip
+_TAKEN = {  # which inputs each mode has a use for
+    "run": {*_JUDGING, "apply"},
+    "gate": _JUDGING,
+    "plan": {*_WHERE, "backend", "summary"},
+    "record": {*_WHERE, "reports", "base_dir"},
+    "collect": {*_WHERE, "apply", "summary"},
 }
-_JUDGING = frozenset({"test_outcome", "test_exit_code", "base_dir", "reports", "summary"})
-_TAKEN = {
-    "run": _JUDGING | {"policy", "backend", "store", "apply"},
-    "gate": _JUDGING | {"policy", "backend", "store"},
-    "plan": frozenset({"policy", "backend", "store", "summary"}),
-    "record": frozenset({"reports", "base_dir", "policy", "store"}),
-    "collect": frozenset({"reports", "policy", "store", "apply", "summary"}),
-}
+_AFTERWARDS = {"collect": {"summary"}}  # what is for the `run` that follows in the same mode
 _NEED_REPORTS = frozenset({"gate", "record"})
 
 
@@ -46,8 +48,8 @@ _NEED_REPORTS = frozenset({"gate", "record"})
 class Inputs:
     """What the action or the component was given; "" where nothing was.
 
-    reports: one report a line; for `collect`, one folder of shards a line. matrix: GitHub's values
-    of this leg, as JSON. args: further arguments, in the words of a shell.
+    reports: one report a line. shard: see `leg`. folder: for what the call leaves behind. args:
+    further arguments, in the words of a shell.
     """
 
     mode: str = "run"
@@ -60,18 +62,25 @@ class Inputs:
     apply: str = ""
     base_dir: str = ""
     shard: str = ""
-    matrix: str = ""
+    comment: str = ""
+    comment_key: str = ""
     summary: str = ""
+    folder: str = ""
     args: str = ""
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The reports, or folders, one by one."""
+        """The reports one by one."""
         return tuple(line.strip() for line in self.reports.splitlines() if line.strip())
+
+    @property
+    def tells(self) -> bool:
+        """Whether this mode has a summary."""
+        return "summary" in _TAKEN[self.mode]
 
 
 def inputs(env: Mapping[str, str]) -> Inputs:
-    """The inputs, checked. Raises UsageError for what no mode or this mode cannot do."""
+    """The inputs, checked. Raises UsageError for what no mode, or this one, can do."""
     given = {each.name: env.get(PREFIX + each.name.upper(), "").strip() for each in fields(Inputs)}
     found = Inputs(**{**given, "mode": given["mode"] or "run"})
     if found.mode not in _TAKEN:
@@ -101,44 +110,62 @@ def inputs(env: Mapping[str, str]) -> Inputs:
     return found
 
 
-def call(given: Inputs, *more: str) -> tuple[str, ...]:
-    """The arguments of flakegate. more: further options. Raises UsageError for `args`."""
+def call(given: Inputs, *more: str, of: str | None = None) -> tuple[str, ...]:
+    """The arguments of one call of flakegate. more: further options.
+
+    of: another command than the mode's, with those of the inputs that it takes. Raises UsageError
+    for `args` that no shell would read.
+    """
+    command = of or given.mode
+    taken = _TAKEN[command] - _AFTERWARDS.get(command, set())
+    options = [
+        part
+        for name in _OPTIONS
+        if name in taken and (value := getattr(given, name))
+        for part in ("--" + name.replace("_", "-"), value)
+    ]
+    apply = _APPLY[given.apply] if command == "run" else ()
+    further = _words(given.args) if command == given.mode else ()
+    paths = ("--", *given.paths) if "reports" in taken and given.paths else ()
+    return (command, *options, *apply, *more, *further, *paths)
+
+
+def _words(args: str) -> tuple[str, ...]:
     try:
-        further = shlex.split(given.args)
+        return tuple(shlex.split(args))
     except ValueError as error:
         raise UsageError(
             f"the input args cannot be read: {error}", tip="close every quote, as in a shell"
         ) from None
-    options = [
-        part
-        for name, option in _OPTIONS.items()
-        if (value := getattr(given, name)) and name in _TAKEN[given.mode]
-        for part in (option, value)
-    ]
-    return (given.mode, *options, *_APPLY[given.apply], *more, *further, "--", *given.paths)
 
 
-def leg(matrix: str) -> str:
-    """What tells this leg of a matrix apart, from its values as JSON; "" where there is no matrix.
+def leg(shard: str) -> str:
+    """What tells this part of a job apart from the others; "" where there is nothing to tell.
 
-    The same values give the same text in every run.
+    shard: a name, or the values of a matrix as JSON, which give the same name in every run.
     """
     try:
-        values = json.loads(matrix or "null")
+        values = json.loads(shard or "null")
     except (ValueError, RecursionError):
-        values = matrix
-    return _text(values) if values else ""
+        return shard
+    if values is None or values == {}:
+        return ""
+    texts = [
+        each if isinstance(each, str) else json.dumps(each, sort_keys=True)
+        for _, each in (sorted(values.items()) if isinstance(values, dict) else [("", values)])
+    ]
+    plain = not any("," in text for text in texts)
+    return ",".join(texts) if plain else json.dumps(values, sort_keys=True)
 
 
-def _text(values: object) -> str:
-    if isinstance(values, dict) and all(isinstance(each, (str, int)) for each in values.values()):
-        return "-".join(str(each) for each in values.values())
-    return json.dumps(values, sort_keys=True)
+def artifact_name(run_id: str, attempt: str, leg: str) -> str:
+    """What the artifact of one job's shard is called; distinct jobs never share a name.
 
-
-def artifact_name(run_id: str, attempt: str, job: str, shard: str) -> str:
-    """What the artifact of one job's shard is called; distinct jobs never share a name."""
-    return "-".join(["flakegate", *(_plain(part) for part in (run_id, attempt, job, shard))])
+    leg: the job and its shard, as in CIContext.
+    """
+    job, _, shard = leg.rpartition(":")
+    parts = (run_id, attempt, job, shard) if shard else (run_id, attempt, job)
+    return "-".join(["flakegate", *map(_plain, parts)])
 
 
 def _plain(text: str) -> str:

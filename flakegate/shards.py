@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +75,28 @@ def read(path: Path) -> RunRecord:
         raise _unusable(path, f"it cannot be read: {error.strerror}") from None
 
 
-def _unusable(path: Path, why: str) -> EvidenceError:
+def in_archive(data: bytes, name: str) -> bytes:
+    """The one shard in an archive (zip), as a forge sends an artifact. name: for messages.
+
+    Nothing is unpacked to the disk, so the names in it do not matter. Raises EvidenceError.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [each for each in archive.infolist() if each.filename.endswith(SUFFIX[1:])]
+            if len(found) != 1:
+                raise EvidenceError(
+                    f"{name}: {len(found)} shards of flakegate in it",
+                    tip="an artifact named flakegate-… holds one; give others another name",
+                )
+            if found[0].file_size > MAX_BYTES:
+                raise _unusable(name, f"it is larger than {MAX_BYTES >> 20} MiB")
+            with archive.open(found[0]) as file:
+                return file.read(MAX_BYTES)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError):
+        raise _unusable(name, "it is no whole archive") from None
+
+
+def _unusable(path: Path | str, why: str) -> EvidenceError:
     return EvidenceError(
         f"{path}: not a whole shard of flakegate: {why}",
         tip="`flakegate record --shard-out FILE` writes shards; fetch or make this one again",

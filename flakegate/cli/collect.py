@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +15,7 @@ from flakegate import shards
 from flakegate.backends.store.recording import Fate
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin, opened_store
+from flakegate.cli.fetching import fetch
 from flakegate.cli.folded import Folded, left_out_words
 from flakegate.cli.progress import progress
 from flakegate.cli.say import complain, warn
@@ -22,11 +25,12 @@ from flakegate.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
     from typing import TypeVar
 
     from flakegate.backends.base import Progress
     from flakegate.backends.store.store import Store
+    from flakegate.ci.context import CIContext
+    from flakegate.cli.call import Call
     from flakegate.shards import Shard
 
     T = TypeVar("T")
@@ -37,7 +41,12 @@ TOLD = 10  # refused runs that are named: a clock that is wrong refuses all of t
 
 
 @click.command("collect")
-@click.argument("paths", nargs=-1, metavar="PATH…", required=True)
+@click.argument("paths", nargs=-1, metavar="PATH…")
+@click.option(
+    "--artifacts",
+    is_flag=True,
+    help="Fetch the shards that this repository's jobs left as artifacts, those not folded in yet.",
+)
 @options.policy
 @options.where_shards
 @options.dry_run
@@ -45,6 +54,7 @@ TOLD = 10  # refused runs that are named: a clock that is wrong refuses all of t
 def command(
     *,
     paths: tuple[str, ...],
+    artifacts: bool,
     policy_file: str | None,
     where: Where,
     dry_run: bool,
@@ -53,15 +63,41 @@ def command(
     """Fold shards into the store. PATH is a shard, or a folder (all *.json.gz below it).
 
     Any number of times: a run that is known changes nothing. A shard that cannot be used is named,
-    the others are folded in, and the exit code is 3.
+    the others are folded in, and the exit code is 3. --artifacts needs GITHUB_TOKEN or
+    GITLAB_TOKEN.
     """
+    if not paths and not artifacts:
+        raise UsageError("neither a PATH nor --artifacts was given", tip="name a folder of shards")
     call = begin(policy_file, where)
     context = call.context()
-    files = shards.find(paths)
+    with tempfile.TemporaryDirectory(prefix="flakegate-") as folder:
+        unusable = fetch(call, context, Path(folder)) if artifacts else 0
+        fetched = sorted(Path(folder).iterdir())
+        files = [*(shards.find(paths) if paths else ()), *fetched]
+        return _collect(
+            call,
+            context,
+            files,
+            unusable=unusable,
+            dry_run=dry_run,
+            output_format=output_format,
+        )
+
+
+def _collect(
+    call: Call,
+    context: CIContext,
+    files: list[Path],
+    *,
+    unusable: int,
+    dry_run: bool,
+    output_format: str,
+) -> int:
+    """unusable: artifacts that were no shards, beside these files."""
     whole = _usable(files, shards.look)
-    only = context.repository if where.repository else None
+    only = context.repository if call.where.repository else None
     wanted = [shard for shard in whole if only in {None, shard.repository}]
-    folded = Folded(broken=len(files) - len(whole), left_out=len(whole) - len(wanted))
+    folded = Folded(broken=unusable + len(files) - len(whole), left_out=len(whole) - len(wanted))
     if only and not wanted and not folded.broken:
         raise _all_of_others(only, whole)
     if dry_run:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 WORTH_TELLING = 1.0  # seconds of waiting
+REDIRECTS = {301, 302, 303, 307, 308}
 DAY = 86_400.0
 
 
@@ -89,12 +90,15 @@ class Transport:
         body: bytes | None = None,
         *,
         tips: Mapping[int, str] | None = None,
+        moved: bool = False,
     ) -> bytes:
         """Sends one request (body: JSON) and gives the body of its 2xx answer.
 
         Waits first where an earlier answer, to any thread, left no request of the rate limit.
-        tips: what to do next, by status, where the service knows better than this file. Raises
-        BackendError; NothingChangedError where no attempt can have changed anything.
+        tips: what to do next, by status, where the service knows better than this file. moved: a
+        redirect is the answer that is wanted, and the address that it names is given; it may be
+        anybody's, so ask there without these headers. Raises BackendError; NothingChangedError
+        where no attempt can have changed anything.
         """
         request = f"{method} {self.base_url}{path.partition('?')[0]}"
         self._hold_back(request)
@@ -103,7 +107,9 @@ class Transport:
         attempt = 1
         while True:
             began = self._timer.now()
-            outcome = self._attempt(method, path, body, deadline=deadline, tips=tips or {})
+            outcome = self._attempt(
+                method, path, body, deadline=deadline, tips=tips or {}, moved=moved
+            )
             self._note(request, outcome, attempt, self._timer.now() - began)
             if isinstance(outcome, _Answer):
                 return outcome.content
@@ -144,7 +150,7 @@ class Transport:
         )
         self._log(f"{request}: {said}, {took:.2f} s (attempt {attempt})")
 
-    def _attempt(
+    def _attempt(  # noqa: PLR0913 - all that is known of one attempt
         self,
         method: str,
         path: str,
@@ -152,6 +158,7 @@ class Transport:
         *,
         deadline: float,
         tips: Mapping[int, str],
+        moved: bool,
     ) -> _Answer | Trouble:
         left = max(deadline - self._timer.now(), 0.001)
         patience = self._patience
@@ -180,6 +187,8 @@ class Transport:
             EOFError,
         ) as error:
             return broken(error)
+        if moved and response.status_code in REDIRECTS and (to := response.headers.get("Location")):
+            return _Answer(status=response.status_code, content=to.encode("utf-8", "replace"))
         return self._judged(response, content, tips)
 
     def _judged(

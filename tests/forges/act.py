@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -24,7 +25,7 @@ STAND_INS = ROOT / "tests/cases/forges/actions"
 OWN = "flakegate/flakegate@v1"
 OF_THE_ACTION = ("action.yml", "action", "flakegate", "pyproject.toml")
 SCRIPTS = sysconfig.get_path("scripts")
-REPOSITORY = "https://github.com/acme/shop.git"
+TOKEN = "ghs_forged-for-these-tests"  # noqa: S105 - nobody's
 
 
 def program(name: str) -> str:
@@ -83,12 +84,14 @@ def act(  # noqa: PLR0913 - what a run of a workflow has, each by its name
         program("act"), event, "--eventpath", str(said), "--workflows", str(file), "--json",
         "--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--no-skip-checkout",
         "--action-cache-path", str(repository.parent / "act"),
-        "--secret", "GITHUB_TOKEN=ghs_forged",
+        "--secret", f"GITHUB_TOKEN={TOKEN}",
         "--local-repository", f"{OWN}={action}",
     ]  # fmt: skip
-    for stand_in in sorted(STAND_INS.iterdir()):
-        name = stand_in.name.replace("__", "/")
-        arguments += ["--local-repository", f"{name}={stand_in}"]
+    for name in _used(workflow + (action / "action.yml").read_text()):
+        owner, _, rest = name.partition("/")
+        stand_in = STAND_INS / f"{owner}__{rest.partition('@')[0].partition('/')[0]}"
+        ref = name.partition("@")[2]
+        arguments += ["--local-repository", f"{stand_in.name.replace('__', '/')}@{ref}={stand_in}"]
     for name, value in (env or {}).items():
         arguments += ["--env", f"{name}={value}"]
     done = subprocess.run(
@@ -103,6 +106,12 @@ def act(  # noqa: PLR0913 - what a run of a workflow has, each by its name
     jobs = _jobs(done.stdout)
     assert jobs, done.stdout + done.stderr
     return jobs
+
+
+def _used(text: str) -> list[str]:
+    """The actions of others in a workflow or an action: `owner/name@ref`."""
+    found = set(re.findall(r"uses: ([\w./-]+@[\w.-]+)", text))
+    return sorted(name for name in found if not name.startswith(OWN.partition("@")[0]))
 
 
 def _environment(home: Path) -> dict[str, str]:
