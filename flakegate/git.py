@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flakegate.change import Change
 from flakegate.ci.context import GitFacts
+
+if TYPE_CHECKING:
+    from flakegate.change import Change
 
 _TIMEOUT = 10.0  # seconds for one question
 # What a test run and flakegate itself leave behind: new, but no edit of what was tested.
@@ -17,18 +20,30 @@ _LEFT_BEHIND = (".xml", ".pyc")
 def facts(folder: Path) -> GitFacts:
     """What git says of this folder; takes some milliseconds and changes nothing on disk."""
     here = Path(os.path.abspath(folder))  # noqa: PTH100 # resolve() would follow links
-    top = _line(here, "rev-parse", "--show-toplevel")
+    # Asked all at once: each takes some milliseconds, most of them to start.
+    asked = [
+        _start(here, *question.split())
+        for question in (
+            "status --porcelain -z --untracked-files=all --no-renames",
+            "rev-parse --show-toplevel",
+            "remote",
+            "rev-parse --verify --quiet HEAD",
+            "symbolic-ref --quiet --short HEAD",
+            "symbolic-ref --quiet --short refs/remotes/origin/HEAD",
+        )
+    ]
+    status, *lines = [_answer(each) for each in asked]
+    top, _, commit, branch, remote_head = map(_first_line, lines)
     if top is None:
         return GitFacts(folder=str(here))
-    remote_head = _line(here, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
     return GitFacts(
         folder=str(here),
         top=top,
-        remote=_remote(here),
-        commit=_line(here, "rev-parse", "--verify", "--quiet", "HEAD"),
-        branch=_line(here, "symbolic-ref", "--quiet", "--short", "HEAD"),
+        remote=_remote(here, lines[1]),
+        commit=commit,
+        branch=branch,
         default_branch=remote_head.removeprefix("origin/") if remote_head else None,
-        dirty=_dirty(here),
+        dirty=_dirty(status),
     )
 
 
@@ -74,6 +89,8 @@ def change(folder: Path, *, target: str | None, base: str | None = None) -> Chan
         return _unread(f"git knows no common ancestor of HEAD and {name}")
     if head is None or head in bases:
         return _unread("the commit that is checked out is not the change's")
+    from flakegate.change import Change
+
     # From the root, in plumbing that no setting of a user changes; a rename shows as two files.
     names = ("diff-tree", "-r", "-z", "--name-only", "--no-renames")
     lists = [_ask(root, *names, each, head) for each in bases]
@@ -88,6 +105,8 @@ def change(folder: Path, *, target: str | None, base: str | None = None) -> Chan
 
 
 def _unread(why: str) -> Change:
+    from flakegate.change import Change
+
     return Change(files=None, messages=None, why=why)
 
 
@@ -95,14 +114,13 @@ def _in_checkout(path: Path) -> bool:
     return any((folder / ".git").exists() for folder in path.absolute().parents)
 
 
-def _remote(folder: Path) -> str | None:
-    remotes = (_ask(folder, "remote") or "").split()
+def _remote(folder: Path, names: str | None) -> str | None:
+    remotes = (names or "").split()
     name = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else None
     return _line(folder, "remote", "get-url", name) if name else None
 
 
-def _dirty(folder: Path) -> bool | None:
-    status = _ask(folder, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+def _dirty(status: str | None) -> bool | None:
     if status is None:
         return None
     return any(
@@ -117,23 +135,43 @@ def _is_left_behind(path: str) -> bool:
 
 
 def _line(folder: Path, *arguments: str) -> str | None:
-    answer = _ask(folder, *arguments)
+    return _first_line(_ask(folder, *arguments))
+
+
+def _first_line(answer: str | None) -> str | None:
     return (answer.strip("\n") or None) if answer is not None else None
 
 
 def _ask(folder: Path, *arguments: str) -> str | None:
     """What git prints, None where it fails, is missing or takes too long."""
+    return _answer(_start(folder, *arguments))
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
     try:
-        done = subprocess.run(  # noqa: S603 # a fixed program; the arguments are our own
+        return subprocess.Popen(  # noqa: S603 # a fixed program; the arguments are our own
             # A repository's own settings must not start programs.
             ["git", "--literal-pathspecs", "-c", "core.fsmonitor=false", *arguments],  # noqa: S607 # the user's git
             cwd=folder,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    except (OSError, ValueError):
         return None
-    return os.fsdecode(done.stdout) if done.returncode == 0 else None
+
+
+def _answer(started: subprocess.Popen[bytes] | None) -> str | None:
+    if started is None:
+        return None
+    with started:
+        try:
+            printed, _ = started.communicate(timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            return None
+        except BaseException:
+            started.kill()
+            raise
+    return os.fsdecode(printed) if started.returncode == 0 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -73,6 +72,8 @@ def test_id(repository: str, identity: Identity) -> str:
 
     Every part is preceded by its length, so that no two identities are written the same.
     """
+    import hashlib
+
     parts = (repository, identity.module, identity.suite, identity.name, identity.source_file)
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     written = b"".join(b"%d:%b" % (len(part), part) for part in encoded)

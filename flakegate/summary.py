@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from flakegate.errors import ExitCode
-from flakegate.policy.plan import CHANGED
 from flakegate.wording import Step, about_evidence, about_failures, count, saved
 
 if TYPE_CHECKING:
@@ -116,8 +115,11 @@ class Summary:
     @property
     def left_alone(self) -> tuple[Skip, ...]:
         """The tests that a rule or an undo would have moved, had nothing spoken against it."""
-        skipped = self.plan.skipped if self.plan else ()
-        return tuple(skip for skip in skipped if skip.rule or skip.reason == CHANGED)
+        if self.plan is None:
+            return ()
+        from flakegate.policy.plan import CHANGED
+
+        return tuple(skip for skip in self.plan.skipped if skip.rule or skip.reason == CHANGED)
 
     @property
     def held(self) -> tuple[Transition, ...]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flakegate.cli.call import opened, opened_snapshot
-from flakegate.cli.causes import with_causes
 from flakegate.errors import BackendError
 from flakegate.gate import CommandEnd, Verdict, judge
 from flakegate.reports import read
@@ -216,6 +215,7 @@ def _matched(
     results: tuple[Result, ...],
 ) -> _Found:
     """As above, where a backend names tests otherwise than reports do."""
+    from flakegate.cli.causes import with_causes
     from flakegate.matching.frameworks import framework_of
     from flakegate.matching.resolve import resolve, seek
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from flakegate.cli.say import give_up_output, warn
 from flakegate.escape import terminal
-from flakegate.policy.plan import dump
 from flakegate.publish import console
 from flakegate.publish.registry import publish
 from flakegate.render import markdown
@@ -107,7 +106,11 @@ def _published(summary: Summary, output: Output, env: Mapping[str, str]) -> tupl
 
 def plan_document(plan: Plan | None) -> Any:
     """A plan as a part of a JSON document."""
-    return None if plan is None else json.loads(dump(plan))
+    if plan is None:
+        return None
+    from flakegate.policy.plan import dump
+
+    return json.loads(dump(plan))
 
 
 def applied_document(applied: Applied | None) -> Any:

@@ -87,6 +87,7 @@ def test_skipped_cases_are_counted_apart() -> None:
         suite(FILLING)[:-3],
         suite(FILLING) + b"<",
         suite(FILLING, '<testcase name="a" name="b"/>'),
+        suite(FILLING, '<testcase x:name="a"/>'),
         suite(FILLING, '<x:testcase name="a"/>'),
         suite(FILLING, "&nbsp;"),
         suite(FILLING).replace(b"filling7", b"\xff"),
@@ -106,13 +107,20 @@ def test_skipped_cases_are_counted_apart() -> None:
         suite(FILLING, '<?so <testcase name="b"/><p> ?>'),
         suite(FILLING, f'<{STANDS_FOR} cases="9"/>'),
         suite(FILLING, f'<x:{STANDS_FOR} xmlns:x="u" cases="9"/>'),
-        suite(FILLING, f'<!-- <testcase name="b"/> --><{STANDS_FOR} cases="1"/>'),
-        suite(FILLING, '<testcase name="filling [2]"><failure/></testcase>'),
+        suite(FILLING, f'<!-- <testcase name="b"/><p> --><{STANDS_FOR} cases="1"/>'),
+        suite(FILLING, '<testcase name="filling7 [2]"><failure/></testcase>'),
         suite(FILLING, '<testcase name="filling7"><failure/></testcase>'),
         suite(FILLING, '<testcase name="a &gt; b"/><testcase name="a"><failure/></testcase>'),
         suite(FILLING, '<testcase name="&#97;"/><testcase name="a"><failure/></testcase>'),
+        suite(
+            FILLING,
+            "<testcase x=' name=\"b\" ' name='a'/><testcase name=\"a\"><failure/></testcase>",
+        ),
+        suite(
+            FILLING, '<testcase x=\' name="b" \' name="a"/><testcase name="a"><failure/></testcase>'
+        ),
         suite(FILLING, "<testcase name='a'/><testcase name=\"a\"><failure/></testcase>"),
-        suite(FILLING, "<testcase/><testcase><failure/></testcase>"),
+        suite(FILLING, "<testcase x='1'/><testcase><failure/></testcase>"),
         suite(FILLING, '<testcase name="a"><failure/></testcase>', root="testsuites"),
         suite(FILLING, prolog="<!DOCTYPE testsuites>"),
         suite(FILLING, prolog='<!DOCTYPE testsuites [<!ATTLIST testcase status CDATA "failed">]>'),
@@ -129,8 +137,9 @@ def test_skipped_cases_are_counted_apart() -> None:
         b"",
     ],
 )
-def test_left_to_the_reader(document: bytes) -> None:
-    assert in_bulk(document) is None
+@pytest.mark.parametrize("piece", [7, 1 << 20])
+def test_left_to_the_reader(document: bytes, piece: int) -> None:
+    assert in_bulk(document, piece) is None
     assert by_case(document) is not None
 
 
@@ -195,6 +204,7 @@ STYLES = [
     suite(FILLING.replace("/>", ">\n</testcase>"), '<testcase name="a"></testcase>'),
     suite("<properties/>", FILLING, "<system-out><![CDATA[]]></system-out>"),
     suite(FILLING, '<testcase name="a"><skipped message="b"/></testcase>', FILLING),
+    *(path.read_bytes() for path in REAL),
 ]
 PATCHES = st.one_of(
     st.binary(max_size=3),

@@ -402,6 +402,11 @@ def test_nesting_beyond_the_limit_is_refused(tag: str) -> None:
     assert "nest more than 10,000 deep" in problem.detail
 
 
+def test_a_case_beyond_the_limit_is_refused() -> None:
+    (problem,) = read("<testsuite>" * MAX_DEPTH + "<testcase/>").problems
+    assert "nest more than 10,000 deep" in problem.detail
+
+
 def test_entities_are_refused_before_they_grow() -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
     started = time.process_time()
