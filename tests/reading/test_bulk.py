@@ -204,7 +204,6 @@ STYLES = [
     suite(FILLING.replace("/>", ">\n</testcase>"), '<testcase name="a"></testcase>'),
     suite("<properties/>", FILLING, "<system-out><![CDATA[]]></system-out>"),
     suite(FILLING, '<testcase name="a"><skipped message="b"/></testcase>', FILLING),
-    *(path.read_bytes() for path in REAL),
 ]
 PATCHES = st.one_of(
     st.binary(max_size=3),
@@ -217,7 +216,7 @@ CHANGES = st.tuples(st.integers(0, 1 << 13), st.integers(0, 9), PATCHES)  # wher
 
 @settings(max_examples=600)
 @given(
-    st.sampled_from(STYLES),
+    st.sampled_from([*STYLES, *STYLES, *(path.read_bytes() for path in REAL)]),
     st.lists(
         st.tuples(st.integers(0, 1 << 13), st.integers(0, 9), PATCHES), min_size=1, max_size=3
     ),
