@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OF_WORKFLOW = "ghs_workflow-token-secret"
 OF_FORK = "ghs_token-of-a-fork-secret"
+OF_APP = "ghs_token-of-an-app-secret"
 OF_DANA = "ghp_token-of-dana-secret"
 WORKFLOW = "github-actions[bot]"
 REPOSITORY = "/repos/acme/shop"
@@ -37,10 +38,11 @@ class Token:
 
 
 def tokens() -> dict[str, Token]:
-    everything = frozenset({"comments"})
+    everything = frozenset({"comments", "checks", "statuses"})
     return {
         OF_WORKFLOW: Token(login=WORKFLOW, may=everything),
         OF_FORK: Token(login=WORKFLOW, may=frozenset()),
+        OF_APP: Token(login="our-app[bot]", may=everything),
         OF_DANA: Token(login="dana", may=everything, asks=True),
     }
 
@@ -53,6 +55,9 @@ class FakeGitHub(Front):
     comments: list[dict[str, Any]] = field(default_factory=list)
     numbers: int = 1_000
     locked: bool = False
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
+    pulls: list[dict[str, Any]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     @property
@@ -163,10 +168,73 @@ def changed(hub: FakeGitHub, token: Token, request: Request, query: Query, numbe
     return document(200, row)
 
 
+CHECK = {"name", "head_sha", "status", "conclusion", "external_id", "output"}
+
+
+def check(hub: FakeGitHub, token: Token, request: Request, query: Query) -> Reply:
+    del query
+    if "checks" not in token.may:
+        return FORBIDDEN
+    given = json.loads(request.body)
+    output = given["output"]
+    assert set(given) - {"details_url"} == CHECK, given
+    assert given["conclusion"] in {"success", "failure"}
+    assert re.fullmatch("[0-9a-f]{40}", given["head_sha"])
+    assert set(output) == {"title", "summary"}
+    if len(output["summary"].encode()) > 65_535:
+        return said(422, "Only 65535 characters are allowed")
+    hub.checks.append(given)
+    return document(201, given)
+
+
+def checks(hub: FakeGitHub, token: Token, request: Request, query: Query, commit: str) -> Reply:
+    del token, request
+    name = query["check_name"][0]
+    rows = [row for row in hub.checks if row["head_sha"] == commit and row["name"] == name]
+    return document(200, {"total_count": len(rows), "check_runs": rows})
+
+
+def status(hub: FakeGitHub, token: Token, request: Request, query: Query, commit: str) -> Reply:
+    del query
+    if "statuses" not in token.may:
+        return FORBIDDEN
+    given = json.loads(request.body)
+    assert set(given) - {"target_url"} == {"state", "context", "description"}, given
+    assert given["state"] in {"success", "failure", "error", "pending"}
+    assert len(given["description"]) <= 140
+    hub.statuses.insert(0, {"sha": commit, **given})
+    return document(201, given)
+
+
+def statuses(hub: FakeGitHub, token: Token, request: Request, query: Query, commit: str) -> Reply:
+    del token, request
+    return page([row for row in hub.statuses if row["sha"] == commit], query)
+
+
+def pulls(hub: FakeGitHub, token: Token, request: Request, query: Query) -> Reply:
+    del token, request
+    assert query["state"] == ["open"]
+    owner, _, branch = query["head"][0].partition(":")
+    return page(
+        [
+            row
+            for row in hub.pulls
+            if row["head"]["ref"] == branch
+            and row["head"]["repo"]["full_name"].partition("/")[0] == owner
+        ],
+        query,
+    )
+
+
 ROUTES: tuple[tuple[str, str, Callable[..., Reply]], ...] = (
     ("GET", "/user", user),
     ("GET", rf"{REPOSITORY}/issues/(\d+)/comments", listed),
     ("POST", rf"{REPOSITORY}/issues/(\d+)/comments", created),
     ("PATCH", rf"{REPOSITORY}/issues/comments/(\d+)", changed),
     ("DELETE", rf"{REPOSITORY}/issues/comments/(\d+)", changed),
+    ("POST", f"{REPOSITORY}/check-runs", check),
+    ("GET", rf"{REPOSITORY}/commits/(\w+)/check-runs", checks),
+    ("POST", rf"{REPOSITORY}/statuses/(\w+)", status),
+    ("GET", rf"{REPOSITORY}/commits/(\w+)/statuses", statuses),
+    ("GET", f"{REPOSITORY}/pulls", pulls),
 )

@@ -39,6 +39,8 @@ PURE = (
     "flakegate.change",
     "flakegate.doctor",
     "flakegate.forges",
+    "flakegate.publish.annotations",
+    "flakegate.publish.status",
     "flakegate.publish.sticky",
     "flakegate.snapshot",
     "flakegate.ci",

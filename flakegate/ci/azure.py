@@ -47,7 +47,6 @@ def read(env: Mapping[str, str]) -> CIContext:
         fork=is_pull and env.get("SYSTEM_PULLREQUEST_ISFORK", "").lower() != "false",
         run_url=_page(env),
         target_branch=_branch(env.get("SYSTEM_PULLREQUEST_TARGETBRANCH", ""), bare=True),
-        head_commit=env.get("SYSTEM_PULLREQUEST_SOURCECOMMITID") or None,
     )
 
 

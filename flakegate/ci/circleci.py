@@ -1,6 +1,6 @@
 """CircleCI.
 
-Facts: circleci.com/docs "Built-in environment variables"; those of CIRCLE_PR_* are set for forks only.
+Facts: circleci.com/docs "Built-in environment variables"; the CIRCLE_PR_* are of forks only.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ class CIContext:
     event: the CI's word for what started the run.
     fork: the change comes from another repository, or may come from one.
     target_branch: the branch that a pull request or a merge queue is for.
-    head_commit: the change's own last commit, where `commit` may be its merge into the target.
+    status_commit: the one whose status the forge looks at: of a change its own last one, where
+    `commit` may be its merge into the target.
     head_repository: "acme/shop" of the change on GitHub, where the event tells it.
     """
 
@@ -71,7 +72,7 @@ class CIContext:
     fork: bool = False
     run_url: str | None = None
     target_branch: str | None = None
-    head_commit: str | None = None
+    status_commit: str | None = None
     head_repository: str | None = None
 
     @property

@@ -31,6 +31,7 @@ def read(env: Mapping[str, str], event: Mapping[str, object]) -> CIContext:
         provider="github",
         repository=repository_id(address) or "",
         commit=env.get("GITHUB_SHA") or None,
+        status_commit=env.get("GITHUB_SHA") or None,
         branch=branch,
         default_branch=default,
         run_id=run_id,
@@ -65,7 +66,7 @@ def _pull_request(
         target_branch=env.get("GITHUB_BASE_REF") or _dig(event, "pull_request", "base", "ref"),
         pull_request=number or (pull[1] if pull else None),
         fork=head is None or base is None or head.lower() != base.lower(),
-        head_commit=_dig(event, "pull_request", "head", "sha"),
+        status_commit=_dig(event, "pull_request", "head", "sha"),
         head_repository=head,
     )
 
@@ -81,7 +82,7 @@ def _workflow_run(found: CIContext, event: Mapping[str, object]) -> CIContext:
         branch=_dig(run, "head_branch"),
         pull_request=_dig(pulls[0], "number") if isinstance(pulls, list) and pulls else None,
         fork=head is None or base is None or head.lower() != base.lower(),
-        head_commit=_dig(run, "head_sha"),
+        status_commit=_dig(run, "head_sha"),
         head_repository=head,
     )
 

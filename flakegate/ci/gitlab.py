@@ -21,6 +21,7 @@ def read(env: Mapping[str, str]) -> CIContext:
         provider="gitlab",
         repository=f"{env.get('CI_SERVER_HOST', '')}/{env.get('CI_PROJECT_PATH', '')}".lower(),
         commit=env.get("CI_COMMIT_SHA") or None,
+        status_commit=env.get("CI_COMMIT_SHA") or None,
         branch=env.get("CI_COMMIT_BRANCH") or None,
         default_branch=env.get("CI_DEFAULT_BRANCH") or None,
         run_id=env.get("CI_PIPELINE_ID", ""),
@@ -48,7 +49,6 @@ def read(env: Mapping[str, str]) -> CIContext:
             pull_request=iid,
             event="merge_train" if train else event,
             fork=len(projects) > 1 or None in projects,
-            head_commit=env.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or found.commit,
         )
     if event == "external_pull_request_event":
         source = env.get("CI_EXTERNAL_PULL_REQUEST_SOURCE_REPOSITORY")

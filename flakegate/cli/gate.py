@@ -7,7 +7,7 @@ import click
 from flakegate.cli import options
 from flakegate.cli.call import Where, begin
 from flakegate.cli.judging import how_ended, judge_reports
-from flakegate.cli.publishing import Publishing, publish
+from flakegate.cli.publishing import Publishing, annotate, publish, set_outputs
 from flakegate.cli.telling import Output, tell
 from flakegate.gate import to_json
 from flakegate.summary import Summary
@@ -62,5 +62,7 @@ def command(
         warnings=tuple(warnings),
     )
     tell(summary, to_json(verdict), output, call.env)
+    annotate(call, summary)
+    set_outputs(call, summary, "", output.summary_file)
     publish(call, summary, publishing)
     return verdict.exit_code

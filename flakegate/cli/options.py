@@ -112,6 +112,11 @@ comment_key = click.option(
     metavar="KEY",
     help="One comment for each KEY.  [default: the policy's, else the job's name]",
 )
+status = click.option(
+    "--status",
+    is_flag=True,
+    help="Give the commit a check named flakegate, which branch protection can require.",
+)
 quiet = click.option("-q", "--quiet", is_flag=True, help="Say only the result, in one line.")
 verbose = click.option(
     "-v",
@@ -183,14 +188,14 @@ def output(function: Callable[..., int]) -> Callable[..., int]:
 
 def publishing(function: Callable[..., int]) -> Callable[..., int]:
     """What the forge is told, given to the command as one `publishing`."""
-    return together(comment, comment_key)(_packed(function, "publishing", Publishing))
+    return together(comment, comment_key, status)(_packed(function, "publishing", Publishing))
 
 
 how_tests_ended = together(test_exit_code, test_outcome)
 
 _PACKED = {
     "where": ("backend_kind", "store_url", "api_url", "repository", "snapshot"),
-    "publishing": ("comment", "comment_key"),
+    "publishing": ("comment", "comment_key", "status"),
     "output": ("output_format", "summary_file", "quiet", "verbose"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from flakegate.cli import options
 from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
-from flakegate.cli.publishing import publish
+from flakegate.cli.publishing import annotate, publish, set_outputs
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, FlakegateError
@@ -153,6 +154,9 @@ def go_on(
         "warnings": list(summary.warnings),
     }
     told = tell(summary, document, output, call.env)
+    annotate(call, summary)
+    plan_text = json.dumps(document["plan"]) if acted.plan else ""
+    told &= set_outputs(call, summary, plan_text, output.summary_file)
     told &= dry_run or publish(call, summary, publishing)
     counts = strict or judged is None
     return code if told or not counts else code or ExitCode.BACKEND

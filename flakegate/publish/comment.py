@@ -23,8 +23,8 @@ class Thread(Protocol):
     def comments(self) -> Sequence[Comment]:
         """All of them."""
 
-    def author(self) -> str:
-        """Who writes with this token."""
+    def author(self, candidates: Sequence[Comment]) -> str | None:
+        """Who of these writes with this token; None where only writing tells."""
 
     def create(self, body: str) -> Comment:
         """A new one."""
@@ -48,9 +48,9 @@ def put(thread: Thread, stamp: Stamp, text: str, *, create: bool) -> None:
     for _ in range(_ROUNDS):
         candidates = marked(thread.comments(), stamp.key)
         if candidates and author is None:
-            author = thread.author()
+            author = thread.author(candidates)
         ours = [each for each in candidates if each.author == author]
-        if not ours and not create:
+        if not ours and not create and not (candidates and author is None):
             return
         if not ours:
             written = thread.create(body)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from flakegate.publish import github, job_summary
+from flakegate.publish import github, gitlab, job_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flakegate.forges.access import Forge
     from flakegate.publish.comment import Thread
+    from flakegate.publish.status import Status
     from flakegate.transport.client import Transport
 
 
@@ -41,9 +42,14 @@ def publish(markdown: Callable[[], str], env: Mapping[str, str]) -> tuple[str, .
     return tuple(answer for answer in answers if answer)
 
 
-THREADS: Mapping[str, Callable[[Transport, Forge], Thread]] = {"github": github.PullRequest}
+class Told(NamedTuple):
+    """A forge. thread: the comments of this job's pull or merge request. set_status: its check."""
+
+    thread: Callable[[Transport, Forge], Thread]
+    set_status: Callable[[Transport, Forge, Status], None]
 
 
-def thread(forge: Forge, transport: Transport) -> Thread:
-    """The comments on this job's pull or merge request."""
-    return THREADS[forge.kind](transport, forge)
+FORGES: Mapping[str, Told] = {
+    "github": Told(github.PullRequest, github.set_status),
+    "gitlab": Told(gitlab.MergeRequest, gitlab.set_status),
+}

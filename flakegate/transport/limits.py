@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MOMENT = 1e9  # seconds since the epoch, in 2001; nobody is asked to wait that long
 TIMEOUT, TOO_MANY, SERVER_ERROR = 408, 429, 500
 
 
@@ -21,17 +22,23 @@ def asked_wait(status: int, headers: Mapping[str, str], *, clock: float) -> floa
     """Seconds that the service asks to be left alone (not negative, finite), None if it does not.
 
     By `Retry-After` where coming back may help, and by `X-RateLimit-Reset` (seconds from now, also
-    fractions) after a 429 and after any answer that leaves no request of the limit
-    (`X-RateLimit-Remaining: 0`). clock: seconds since the epoch. Headers that make no sense count
-    as missing.
+    fractions, or the moment itself) after a 429 and after any answer that leaves no request of the
+    limit (`X-RateLimit-Remaining: 0`). clock: seconds since the epoch. Headers that make no sense
+    count as missing.
     """
     asked: list[float | None] = []
     if is_passing(status):
         asked.append(_retry_after(headers, clock))
     remaining = _number(headers.get("X-RateLimit-Remaining"))
     if status == TOO_MANY or (remaining is not None and remaining <= 0):
-        asked.append(_seconds(headers.get("X-RateLimit-Reset")))
+        asked.append(_reset(headers.get("X-RateLimit-Reset"), clock))
     return max((wait for wait in asked if wait is not None), default=None)
+
+
+def _reset(text: str | None, clock: float) -> float | None:
+    """Datadog gives the seconds that are left, GitHub the moment itself."""
+    value = _seconds(text)
+    return max(value - clock, 0.0) if value is not None and value >= _MOMENT else value
 
 
 def _retry_after(headers: Mapping[str, str], clock: float) -> float | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.reports import junit, write
-from tests.fake_github import FakeGitHub
+from tests.fake_github import OF_APP, OF_DANA, OF_FORK, WORKFLOW, FakeGitHub, said
+from tests.faults import DONE_AND_HANG_UP, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,3 +78,158 @@ def test_a_failure_is_told_once_and_the_comment_is_kept_up_to_date(
     assert "passed" in hub.bodies[0]
     assert "blocks" not in re.sub("<!--.*?-->", "", hub.bodies[0])
     assert hub.broken == []
+
+
+def test_nothing_is_written_where_all_is_well_from_the_start(job: Job, hub: FakeGitHub) -> None:
+    assert job(fails=False).code == 0
+    assert hub.comments == []
+    assert {request.method for request in hub.requests} == {"GET"}
+    assert job("--comment", "always", fails=False).code == 0
+    assert "passed" in hub.bodies[0]
+
+
+@pytest.mark.parametrize("mode", ["changes", "failures", "never"])
+def test_the_policy_says_when_and_an_option_wins(
+    job: Job, hub: FakeGitHub, folder: Path, mode: str
+) -> None:
+    write(folder, "flakegate.yml", f"version: 1\nsummary: {{comment: {mode}, key: all}}\n")
+    assert job().code == 1
+    assert len(hub.comments) == (mode != "never")
+    job("--comment", "always", "--comment-key", "mine")
+    assert "<!-- flakegate:mine -->" in hub.bodies[-1]
+    assert [body[:22] for body in hub.bodies[:-1]] == ["<!-- flakegate:all -->"] * (mode != "never")
+
+
+def test_never_leaves_even_an_old_comment(job: Job, hub: FakeGitHub) -> None:
+    job()
+    before, asked = hub.bodies, len(hub.requests)
+    job("--comment", "never", fails=False, run="78")
+    assert (hub.bodies, len(hub.requests)) == (before, asked)
+
+
+@pytest.mark.parametrize("author", ["mallory", "other-app[bot]", ""])
+def test_a_comment_of_somebody_else_is_left_alone(job: Job, hub: FakeGitHub, author: str) -> None:
+    job()
+    forged = hub.comments.pop()
+    hub.add(forged["body"], author)
+    job(run="78")
+    assert [row["user"]["login"] for row in hub.comments] == [author, WORKFLOW]
+    assert hub.comments[0]["body"] == forged["body"]
+
+
+def test_a_token_of_a_person_finds_its_own(job: Job, hub: FakeGitHub) -> None:
+    hub.add("hello", "dana")
+    for run in ("77", "78"):
+        job(run=run, GITHUB_TOKEN=OF_DANA)
+    assert [row["user"]["login"] for row in hub.comments] == ["dana", "dana"]
+
+
+def test_a_token_of_another_app_still_leaves_one(job: Job, hub: FakeGitHub) -> None:
+    for run in ("77", "78", "79"):
+        job(run=run, fails=run != "79", GITHUB_TOKEN=OF_APP)
+    (comment,) = hub.comments
+    assert comment["user"]["login"] == "our-app[bot]"
+    assert "All" in comment["body"] or "passed" in comment["body"]
+
+
+def test_thousands_of_comments_are_paged_through(job: Job, hub: FakeGitHub) -> None:
+    for number in range(3_000):
+        hub.add(f"comment {number}", "dana")
+    job()
+    job(run="78", fails=False)
+    assert len(hub.comments) == 3_001
+    assert "passed" in hub.bodies[-1]
+
+
+def test_of_several_the_oldest_stays(job: Job, hub: FakeGitHub) -> None:
+    job()
+    first = hub.comments[0]["id"]
+    hub.add(hub.bodies[0])
+    hub.add(hub.bodies[0], "mallory")
+    hub.add(hub.bodies[0])
+    job(run="78")
+    assert [row["id"] for row in hub.comments if row["user"]["login"] == WORKFLOW] == [first]
+    assert len(hub.comments) == 2
+
+
+def test_an_older_run_does_not_take_a_newer_ones_place(job: Job, hub: FakeGitHub) -> None:
+    job(run="1000")
+    before = hub.bodies
+    job(run="999", fails=False)
+    assert hub.bodies == before
+
+
+def test_a_leg_that_passes_does_not_hide_one_that_does_not(job: Job, hub: FakeGitHub) -> None:
+    job(FLAKEGATE_SHARD="windows")
+    job(FLAKEGATE_SHARD="linux", fails=False)
+    assert "blocks this merge" in hub.bodies[0]
+    again = {"FLAKEGATE_SHARD": "windows", "GITHUB_RUN_ATTEMPT": "2"}
+    job(fails=False, **again)
+    assert "blocks this merge" not in hub.bodies[0]
+    assert len(hub.comments) == 1
+
+
+def test_the_token_of_a_fork_only_reads(job: Job, hub: FakeGitHub, folder: Path) -> None:
+    job.of_fork("mallory/shop")
+    page = folder / "page.md"
+    done = job(GITHUB_TOKEN=OF_FORK, GITHUB_STEP_SUMMARY=str(page))
+    assert done.code == 1
+    assert "note: no comment: the token of a fork's change only reads" in done.err
+    assert "warning" not in done.err
+    assert "blocks this merge" in page.read_text()
+    assert hub.comments == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (said(403, "Resource not accessible by integration"), "pull-requests: write"),
+        (said(404, "Not Found"), "404 Not Found"),
+        (said(410, "This issue was deleted"), "410 Gone"),
+        (said(422, "Validation Failed"), "422"),
+        (Reply(body=b"<html>login</html>", headers={"Content-Type": "text/html"}), "web page"),
+        (Reply(body=b'{"id": "x"}'), "not what the forge's API gives"),
+        (Reply(status=301, headers={"Location": "https://evil.example"}), "301"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_published_is_a_warning(
+    job: Job, hub: FakeGitHub, answer: Reply, says: str
+) -> None:
+    hub.scripts["POST"] = [answer] * 6
+    done = job()
+    assert done.code == 1
+    assert "warning: the comment could not be written" in done.err
+    assert says in done.err
+    assert "secret" not in done.err + done.out
+    assert len(hub.requests) < 20
+
+
+def test_a_rate_limit_is_waited_for(job: Job, hub: FakeGitHub) -> None:
+    hub.scripts["POST"] = [Reply(status=429, headers={"Retry-After": "0"})]
+    assert job().code == 1
+    assert len(hub.comments) == 1
+
+
+def test_a_comment_whose_answer_was_lost_is_not_there_twice(job: Job, hub: FakeGitHub) -> None:
+    hub.scripts["POST"] = [DONE_AND_HANG_UP]
+    job()
+    assert len(hub.comments) == 1
+    assert len([each for each in hub.requests if each.method == "POST"]) == 2
+
+
+def test_a_comment_that_is_deleted_meanwhile_is_written_anew(job: Job, hub: FakeGitHub) -> None:
+    job()
+    hub.scripts["PATCH"] = [said(404, "Not Found")]
+    hub.comments[0]["user"]["login"] = "ghost"
+    hub.add(hub.bodies[0])
+    del hub.comments[0]
+    job(run="78")
+    assert len(hub.comments) == 1
+
+
+def test_without_a_token_one_line_says_so(job: Job, hub: FakeGitHub) -> None:
+    done = job(GITHUB_TOKEN="")
+    assert "note: no comment: GITHUB_TOKEN is not set for this step" in done.err
+    assert "GITHUB_TOKEN" not in job(GITHUB_TOKEN="", fails=False).err
+    assert hub.requests == []

@@ -26,6 +26,8 @@ LATER = "Wed, 21 Oct 2026 07:28:30 GMT"
         (429, {"X-RateLimit-Reset": "2", "Retry-After": "3"}, 3.0),
         (429, {"X-RateLimit-Reset": "nan", "Retry-After": "-1"}, None),
         (429, {"X-RateLimit-Reset": "1e308"}, 1e308),
+        (429, {"X-RateLimit-Reset": f"{EPOCH + 40:.0f}"}, 30.0),
+        (429, {"X-RateLimit-Reset": f"{EPOCH - 40:.0f}"}, 0.0),
         (503, {"Retry-After": "4"}, 4.0),
         (503, {"X-RateLimit-Reset": "4"}, None),
         (404, {"Retry-After": "4"}, None),
