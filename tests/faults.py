@@ -147,6 +147,12 @@ class Front:
         """How many were accepted so far."""
         return len(self._running().open)
 
+    def settle(self) -> None:
+        """Waits until all that clients sent is dealt with, those that were killed included."""
+        server = self._running()
+        with server.change:
+            assert server.change.wait_for(lambda: not server.served, timeout=60)
+
     def leave(self) -> None:
         """From now on nobody listens: connections are refused."""
         self._running().leave()
@@ -187,6 +193,8 @@ class _Server(ThreadingTCPServer):
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self.open: list[socket.socket] = []
+        self.served = 0  # connections, now
+        self.change = threading.Condition()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -196,7 +204,15 @@ class _Server(ThreadingTCPServer):
                 connection, server_side=True, do_handshake_on_connect=False
             )
         self.open.append(connection)
+        with self.change:
+            self.served += 1
         return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self.change:
+            self.served -= 1
+            self.change.notify_all()
 
     def leave(self) -> None:
         self.shutdown()
@@ -227,6 +243,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
         )
+        if len(request.body) < int(self.headers.get("Content-Length", 0)):
+            self.close_connection = True  # a client that was killed has not asked for anything
+            return
         with self.server.lock:
             reply = self.server.front.reply(request)
         self._send(reply)

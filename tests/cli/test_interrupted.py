@@ -174,6 +174,7 @@ def test_a_signal_at_any_step(
         ended = forks.call(replace(order, step=step, signal=number))
         if ended.code == 0:
             break
+        datadog.settle()
         at = f"{number.name} at step {step}"
         so_far = made(datadog)
         states_at_the_end.add(len(so_far))
