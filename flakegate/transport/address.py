@@ -33,7 +33,8 @@ def checked_address(url: str, *, plain_http: bool = False) -> str:
         raise UsageError("the API address holds a user name or a password", tip=tip)
     known = parts.scheme in {"http", "https"} and not parts.query and not parts.fragment
     if not known or not host or not _HOST.fullmatch(host):
-        raise UsageError(f"the API address {url!r} is not an http(s) URL of a host", tip=tip)
+        shown = url.partition("?")[0]  # some put a key behind it
+        raise UsageError(f"the API address {shown!r} is not an http(s) URL of a host", tip=tip)
     if parts.scheme == "http" and not plain_http and not _is_loopback(host):
         raise UsageError(
             f"the API address {url!r} is plain http: the keys would travel readable",

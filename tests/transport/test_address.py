@@ -37,9 +37,12 @@ def test_addresses_that_keys_must_not_go_to(url: str) -> None:
         checked_address(url)
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "url", ["https://ann:hunter2hunter2@host", "https://host/v1?api_key=hunter2hunter2"]
+)
+def test_a_password_in_the_address_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(UsageError) as caught:
-        checked_address("https://ann:hunter2hunter2@host")
+        checked_address(url)
     assert "hunter2" not in f"{caught.value.message} {caught.value.tip}"
 
 
