@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -15,9 +16,12 @@ from flakegate.cli.main import run
 from flakegate.cli.say import complain
 from flakegate.errors import ExitCode, FlakegateError
 from flakegate.hosted import FOLDER, SHARD, Inputs, artifact_name, call, inputs, leg
+from flakegate.publish.outputs import LONGEST, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+
+IN_DOTENV = {"exit-code", "summary-file"}
 
 
 def main() -> int:
@@ -28,7 +32,7 @@ def main() -> int:
     except FlakegateError as error:
         complain(error.message, tip=error.tip)
         code = error.exit_code
-    _output(env, "exit-code", str(code))
+    _output(env, "exit-code", str(int(code)))
     return int(code)
 
 
@@ -43,11 +47,7 @@ def _carried_out(given: Inputs, env: MutableMapping[str, str]) -> int:
     if given.mode == "collect":
         return _collect(given)
     if given.mode == "plan":
-        plan = str(folder / "plan.json")
-        code = run(call(given, "--out", plan))
-        if Path(plan).exists():
-            _output(env, "plan", plan)
-        return code
+        return _plan(given, folder / "plan.json", env)
     carried = _is_carried(given, env)
     if given.mode == "record" and carried:
         return _leave_shard(given, folder, env)
@@ -56,6 +56,16 @@ def _carried_out(given: Inputs, env: MutableMapping[str, str]) -> int:
     code = run(call(given, *kept))
     if given.mode == "run" and given.paths and carried:
         _leave_shard(given, folder, env)
+    return code
+
+
+def _plan(given: Inputs, plan: Path, env: Mapping[str, str]) -> int:
+    """The plan is a file, for `apply`, and an output, in one line."""
+    code = run(call(given, "--out", str(plan)))
+    if plan.exists():
+        text = json.dumps(json.loads(plan.read_bytes()))
+        if len(text) <= LONGEST:
+            _output(env, "plan", text)
     return code
 
 
@@ -96,11 +106,12 @@ def _leave_shard(given: Inputs, folder: Path, env: Mapping[str, str]) -> int:
 
 
 def _output(env: Mapping[str, str], name: str, value: str) -> None:
-    """Sets an output of the step, on GitHub. No value can end itself and begin another output."""
+    """Sets an output of the step on GitHub; in GitLab's dotenv report what fits into a line."""
     if path := env.get("GITHUB_OUTPUT"):
-        end = f"end-{secrets.token_hex(16)}"
-        with Path(path).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(f"{name}<<{end}\n{value}\n{end}\n")
+        write({name: value}, path, lambda: f"end-{secrets.token_hex(16)}")
+    elif (path := env.get("FLAKEGATE_DOTENV")) and name in IN_DOTENV and value.isprintable():
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"FLAKEGATE_{name.upper().replace('-', '_')}={value}\n")
 
 
 if __name__ == "__main__":

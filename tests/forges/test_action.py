@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +9,8 @@ import pytest
 
 from flakegate.hosted import artifact_name
 from flakegate.record import decode_shard
-from tests.cli.reports import SMALLEST, junit, write
-from tests.forges.act import ROOT, act, copy_of_the_action, program
+from tests.forges.act import ROOT, act, copy_of_the_action
+from tests.forges.shop import make_shop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,39 +19,6 @@ if TYPE_CHECKING:
 
 CASES = ROOT / "tests/cases/forges"
 WORKFLOW = (CASES / "tests.yml").read_text()
-
-
-def flakegate(folder: Path, *arguments: str) -> None:
-    """Calls flakegate in `folder`, outside of any CI."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FLAKEGATE_")}
-    subprocess.run(
-        [sys.executable, "-m", "flakegate", *arguments],
-        cwd=folder,
-        env={**env, "FLAKEGATE_REPOSITORY": "github.com/acme/shop", "FLAKEGATE_RUN_ID": "1"},
-        capture_output=True,
-        check=True,
-    )
-
-
-def git(folder: Path, *arguments: str) -> None:
-    who = ("-c", "user.name=dana", "-c", "user.email=dana@example.com")
-    subprocess.run([program("git"), *who, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def project(folder: Path) -> Path:
-    """A repository whose store knows `test_flaky` as quarantined."""
-    write(folder, "green/unit.xml", junit("test_a", "test_b"))
-    write(folder, "flaky/unit.xml", junit("test_a", "-test_flaky"))
-    write(folder, "broken/unit.xml", junit("-test_a", "-test_flaky"))
-    write(folder, "flakegate.yml", SMALLEST)
-    flakegate(folder, "record", "flaky")
-    flakegate(folder, "set", "test_flaky", "quarantined", "--reason", "being rewritten")
-    git(folder, "init", "--quiet", "--initial-branch", "main")
-    git(folder, "remote", "add", "origin", "https://github.com/acme/shop.git")
-    write(folder, ".gitignore", ".flakegate/\n")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "all")
-    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +34,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("action")
     for name in ("shop", "action", "caches", "artifacts"):
         (folder / name).mkdir()
-    repository = project(folder / "shop")
+    repository = make_shop(folder / "shop", "https://github.com/acme/shop.git")
     action = copy_of_the_action(folder / "action")
     env = {
         "CHECKOUT_FROM": str(repository),
