@@ -22,7 +22,7 @@ _STAMP = re.compile(
     r" (?P<word>blocks|passes) -->"
 )
 # GitLab calls the jobs of a `parallel` "unit 2/3" and "unit: [3.12, linux]"; they are one job.
-_PART = re.compile(r"(?:\s+\d+/\d+|:\s+\[.*\])\Z", re.DOTALL)
+_PART = re.compile(r"(?:\s+\d+/\d+|:\s+\[.*\])+\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

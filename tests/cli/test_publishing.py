@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -233,3 +236,121 @@ def test_without_a_token_one_line_says_so(job: Job, hub: FakeGitHub) -> None:
     assert "note: no comment: GITHUB_TOKEN is not set for this step" in done.err
     assert "GITHUB_TOKEN" not in job(GITHUB_TOKEN="", fails=False).err
     assert hub.requests == []
+
+
+def head(repository: str, commit: str, ref: str = "faster-cart") -> dict[str, object]:
+    return {"ref": ref, "sha": commit, "repo": {"full_name": repository}}
+
+
+@pytest.mark.parametrize(
+    ("pulls", "found"),
+    [
+        ([("mallory/shop", "b" * 40)], True),
+        ([("Mallory/Shop", "b" * 40), ("acme/shop", "b" * 40)], True),
+        ([("mallory/shop", "c" * 40)], False),
+        ([("mallory/other", "b" * 40)], False),
+        ([("mallory/shop", "b" * 40), ("mallory/shop", "b" * 40)], False),
+        ([], False),
+    ],
+)
+def test_a_run_after_a_forks_finds_its_pull_request_by_the_head(
+    job: Job, hub: FakeGitHub, folder: Path, pulls: list[tuple[str, str]], found: bool
+) -> None:
+    hub.pulls = [{"number": 12, "head": head(name.lower(), commit)} for name, commit in pulls]
+    run = {
+        "head_sha": "b" * 40,
+        "head_branch": "faster-cart",
+        "pull_requests": [],
+        "repository": {"full_name": "acme/shop"},
+        "head_repository": {"full_name": "mallory/shop"},
+    }
+    event = {"workflow_run": run, "repository": {"default_branch": "main"}}
+    write(folder, "event.json", json.dumps(event))
+    done = job(GITHUB_EVENT_NAME="workflow_run", GITHUB_REF="refs/heads/main", GITHUB_HEAD_REF="")
+    assert done.code == 1
+    assert len(hub.comments) == found
+    assert not found or "blocks this merge" in hub.bodies[0]
+
+
+def test_a_push_finds_the_pull_request_of_its_branch(job: Job, hub: FakeGitHub) -> None:
+    hub.pulls = [{"number": 12, "head": head("acme/shop", "a" * 40)}]
+    push = {"GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/faster-cart"}
+    job("-q", **push)  # type: ignore[arg-type] # they are variables of the environment
+    assert len(hub.comments) == 1
+    hub.pulls = []
+    assert job("--status", **push).code == 1  # type: ignore[arg-type] # likewise
+    assert (len(hub.comments), hub.checks[0]["head_sha"]) == (1, "a" * 40)
+
+
+def test_a_merge_queue_gets_a_check_and_no_comment(job: Job, hub: FakeGitHub) -> None:
+    ref = "refs/heads/gh-readonly-queue/main/pr-12-" + "b" * 40
+    done = job("--status", fails=False, GITHUB_EVENT_NAME="merge_group", GITHUB_REF=ref)
+    assert done.code == 0
+    assert hub.comments == []
+    (check,) = hub.checks
+    assert (check["name"], check["head_sha"], check["conclusion"]) == (
+        "flakegate", "a" * 40, "success",
+    )  # fmt: skip
+
+
+def test_the_check_of_a_pull_request_is_on_its_head(job: Job, hub: FakeGitHub) -> None:
+    job("--status", "--comment-key", "unit")
+    assert (hub.checks[0]["head_sha"], hub.checks[0]["name"]) == ("b" * 40, "flakegate: unit")
+    hub.scripts["POST"] = [said(403, "no"), said(403, "no")]
+    done = job("--status", "--comment", "never")
+    assert "warning: the status could not be written" in done.err
+    assert "checks: write" in done.err
+
+
+def test_failures_beside_their_lines_and_outputs_of_the_step(
+    job: Job, hub: FakeGitHub, folder: Path
+) -> None:
+    done = job("--format", "json", GITHUB_OUTPUT=str(folder / "output"))
+    assert json.loads(done.out)["verdict"] == "block"
+    (line,) = [line for line in done.err.splitlines() if line.startswith("::")]
+    assert line.startswith("::error file=tests/test_cart.py,title=blocks%3A test_b::")
+    said = (folder / "output").read_text()
+    assert re.search(r"^verdict<<(flakegate-\w{32})\nblock\n\1$", said, re.MULTILINE)
+    assert hub.broken == []
+
+
+def test_a_rehearsal_tells_the_forge_nothing(job: Job, hub: FakeGitHub, folder: Path) -> None:
+    write(folder, "r.xml", junit("-test_b"))
+    given = {**PULL, **hub.env, "GITHUB_EVENT_PATH": str(folder / "event.json")}
+    assert job.flakegate("run", "r.xml", "--dry-run", "--status", **given).code == 1
+    assert hub.requests == []
+    assert job.flakegate("run", "r.xml", **given).code == 1
+    assert len(hub.comments) == 1
+
+
+def test_only_strict_counts_what_could_not_be_published(
+    job: Job, hub: FakeGitHub, folder: Path
+) -> None:
+    write(folder, "r.xml", junit("test_a"))
+    given = {**PULL, **hub.env, "GITHUB_EVENT_PATH": str(folder / "event.json")}
+    hub.always = said(500, "Server Error")
+    given["FLAKEGATE_TIMEOUT"] = "0.2"
+    arguments = ("run", "r.xml", "--comment", "always")
+    assert job.flakegate(*arguments, **given).code == 0
+    assert job.flakegate(*arguments, "--strict", **given).code == 4
+
+
+def test_two_jobs_at_once_leave_one_comment(job: Job, hub: FakeGitHub, folder: Path) -> None:
+    job.of_fork("acme/shop")
+    write(folder, "r.xml", junit("-test_b"))
+    hub.script.extend([Reply(own=True, wait=0.6)] * 2)  # so that neither sees the other's comment
+    env = {**os.environ, **PULL, **hub.env, "GITHUB_EVENT_PATH": str(folder / "event.json")}
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-m", "flakegate", "gate", "r.xml"],
+            env={**env, "FLAKEGATE_SHARD": str(number)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2)
+    ]
+    said = [each.communicate()[1] for each in jobs]
+    assert [each.returncode for each in jobs] == [1, 1]
+    assert not [text for text in said if "warning" in text]
+    assert len(hub.comments) == 1
