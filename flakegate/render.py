@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Load = Callable[[str], str | None]
 
-LIMIT = 60_000  # characters; GitHub refuses a comment of more than 65,536
+LIMIT = 60_000  # characters, emoji twice; GitHub refuses a comment of more than 65,536
 # How much is shown, most first: failures in full, failures in brief, rows of a table.
 _SIZES = ((10, 100, 50), (5, 50, 25), (3, 20, 10), (1, 5, 3), (0, 0, 0))
 _TERMINAL_SIZE = (20, 80, 40)
@@ -51,13 +51,14 @@ def markdown(summary: Summary, load: Load) -> str:
         code=lambda text: Raw(escape.code(_name(text))),
         fence=lambda text: Raw(escape.fence(_head(text))),
         link=_link,
+        linked=_linked,
         tight=lambda text: Raw(escape.markdown(text).replace(" ", "&nbsp;")),
     )
     template = environment.get_template("summary.md.j2")
     text = ""
     for size in _SIZES:
         text = _tidy(template.render(_values(summary, size)))
-        if len(text) <= LIMIT:
+        if _length(text) <= LIMIT:
             break
     return text
 
@@ -201,6 +202,17 @@ def _first_line(text: str | None) -> str:
 def _link(url: str | None, text: str) -> Raw:
     """A link where the address is certainly one, else nothing."""
     return Raw(f"[{text}]({url})" if url and _SAFE_URL.fullmatch(url) else "")
+
+
+def _linked(text: str, url: str | None) -> Raw:
+    """The text, as a link where the address is certainly one."""
+    shown = escape.markdown(_short(escape.visible, text, _NAME))
+    return Raw(f"[{shown}]({url})" if url and _SAFE_URL.fullmatch(url) else shown)
+
+
+def _length(text: str) -> int:
+    """Characters as whoever counts most counts them: one beyond the first 65,536 is two."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _tidy(text: str) -> str:

@@ -10,6 +10,7 @@ from flakegate.wording import Step, about_evidence, about_failures, count, saved
 
 if TYPE_CHECKING:
     from flakegate.ci.context import CIContext
+    from flakegate.error_tracking.followups import Followed
     from flakegate.errors import FlakegateError
     from flakegate.gate import Failure, Verdict
     from flakegate.model import Transition
@@ -46,7 +47,8 @@ class Summary:
     recorded: what was recorded, in words. keeps_history: whether results are recorded, so that a
     pass on the same commit will tell a flaky test.
     not_applied: why the plan was left at that, in words; None where it was carried out.
-    again: the command that makes what was not made.
+    again: the command that makes what was not made. followed: what became of the issues of the
+    tests, or would.
     """
 
     exit_code: int
@@ -64,6 +66,7 @@ class Summary:
     applied: Applied | None = None
     not_applied: str | None = None
     again: str = "flakegate apply"
+    followed: tuple[Followed, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

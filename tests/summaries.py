@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from flakegate import render
 from flakegate.apply import Applied
 from flakegate.ci.context import CIContext
+from flakegate.error_tracking.followups import Followed, FollowUp
+from flakegate.error_tracking.issue import Case as IssueCase
+from flakegate.error_tracking.issue import Issue, IssueState, Question, User
 from flakegate.errors import BackendError, ExitCode
 from flakegate.gate import Failure, Totals, Verdict
 from flakegate.junit import Case, Outcome, Problem
@@ -210,6 +213,67 @@ def verdict(kind: str, *failures: Failure, evidence: tuple[Problem, ...] = ()) -
     )
 
 
+def follow_up(change: Transition, query: str = 'service:"shop"', **given: object) -> FollowUp:
+    """What follows a change: its issue is acknowledged and assigned."""
+    fields: dict[str, object] = {
+        "change": change,
+        "test": flaky(change.test_id),
+        "question": Question(query=query, since=0, until=1),
+        "state": IssueState.ACKNOWLEDGED,
+        "user": "87cb11a0-278c-440a-99fe-701223c80296",
+        "owner": "@org/payments",
+    }
+    return FollowUp(**(fields | given))  # type: ignore[arg-type] # the fields have these types
+
+
+UPLOADS = Issue(
+    id="c1726a66-1f64-11ee-b338-da7ad0900002",
+    state="ACKNOWLEDGED",
+    service="shop",
+    error_type="OSError",
+    error_message="broken pipe\n  in upload",
+    assignee=User(id="87cb11a0-278c-440a-99fe-701223c80296", name="Dana Field"),
+    teams=("Payments", "Checkout"),
+    case=IssueCase(
+        id="c1",
+        key="CASE-7",
+        jira_key="PAY-12",
+        jira_url="https://acme.atlassian.net/browse/PAY-12",
+    ),
+)
+FOLLOWED = (
+    Followed(
+        follow_up=follow_up(MOVES[0]),
+        issue=UPLOADS,
+        page="https://app.datadoghq.eu/error-tracking/issue/c1726a66-1f64-11ee-b338-da7ad0900002",
+        by="service and error",
+        done=("OPEN → ACKNOWLEDGED", "assigned to Dana Field"),
+    ),
+    Followed(
+        follow_up=follow_up(MOVES[1]),
+        problem="2 issues could be its own, so none is touched",
+    ),
+    Followed(
+        follow_up=follow_up(MOVES[2], state=IssueState.OPEN, user=None, owner=None),
+        problem="POST https://api.datadoghq.eu/api/v2/error-tracking/issues/search: 403 Forbidden",
+        failed=True,
+    ),
+)
+
+
+def hostile_issue(text: str) -> Issue:
+    """An issue that says this in every place."""
+    return Issue(
+        id=text,
+        state=text,
+        error_type=text,
+        error_message=text,
+        assignee=User(id=text, name=text),
+        teams=(text,),
+        case=IssueCase(id=text, key=text, jira_key=text, jira_url=text),
+    )
+
+
 HOSTILE = {
     path.stem: path.read_bytes().decode() for path in sorted((CASES / "hostile").glob("*.txt"))
 }
@@ -255,6 +319,18 @@ def hostile(texts: Sequence[str]) -> Summary:
             unknown=tuple(Unknown(text, text, 3) for text in texts),
         ),
         not_applied=texts[0],
+        followed=tuple(
+            Followed(
+                follow_up=follow_up(moves[0], query=text),
+                issue=hostile_issue(text) if known else None,
+                page=text,
+                done=(text,) if known else (),
+                problem=text,
+            )
+            for text in texts
+            for known in (True, False)
+            if len(texts) == 1  # all of them at once fill the page as it is
+        ),
         recorded=texts[0],
         warnings=tuple(texts),
     )
@@ -372,6 +448,29 @@ SUMMARIES: dict[str, Summary] = {
     ),
     "nothing-to-change": replace(QUIET, context=MAIN, plan=replace(PLAN, transitions=())),
     "applied": replace(QUIET, context=MAIN, plan=PLAN, applied=Applied(done=MOVES)),
+    "followed": replace(
+        QUIET,
+        context=MAIN,
+        backend="datadog datadoghq.eu",
+        plan=PLAN,
+        applied=Applied(done=MOVES),
+        followed=FOLLOWED,
+        warnings=("1 of 3 follow-ups in Error Tracking failed: 403 Forbidden",),
+    ),
+    "to-follow": replace(
+        QUIET,
+        context=MAIN,
+        backend="datadog datadoghq.eu",
+        plan=replace(PLAN, transitions=MOVES[:2]),
+        followed=(
+            Followed(follow_up=follow_up(MOVES[0]), planned=True),
+            Followed(
+                follow_up=follow_up(MOVES[1], question=None),
+                planned=True,
+                problem="its query needs a value that is not known: services",
+            ),
+        ),
+    ),
     "partly-applied": replace(
         QUIET,
         exit_code=5,

@@ -61,7 +61,7 @@ def test_fields() -> None:
     assert table == expected
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/policy.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/policy.md", "docs/error-tracking.md"])
 def test_policies_shown_are_valid(page: str) -> None:
     policies = blocks((ROOT / page).read_text(), "yaml")
     assert policies
@@ -82,7 +82,9 @@ def known_keys() -> set[str]:
     sections = ("backend", "limits", "gate", "store", "summary")
     text = "x: 1\n" + "".join(f"{name}: {{x: 1}}\n" for name in sections)
     lists = ("exempt", "rules", "reports")
-    text += "".join(f"{name}: [{{x: 1, evidence: {{x: 1}}}}]\n" for name in lists)
+    mappings = ("evidence", "error_tracking")
+    inside = ", ".join(f"{name}: {{x: 1}}" for name in mappings)
+    text += "".join(f"{name}: [{{x: 1, {inside}}}]\n" for name in lists)
     known = set()
     for problem in load(text.encode(), "p").problems:
         if "unknown key `x`" in problem.message:
@@ -90,7 +92,8 @@ def known_keys() -> set[str]:
             place = re.search(r"in `([^`]+)`", problem.message)
             prefix = re.sub(r"\[\d+\]", "", f"{place[1]}.") if place else ""
             keys = problem.hint.removeprefix("known here: ").split(", ")
-            known |= {f"{prefix}{key}" for key in keys} - {*sections, *lists, "rules.evidence"}
+            known |= {f"{prefix}{key}" for key in keys} - {*sections, *lists}
+    known -= {f"rules.{name}" for name in mappings}
     return known
 
 

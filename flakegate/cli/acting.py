@@ -45,20 +45,19 @@ def _about_to_move(call: Call, tests: Sequence[FlakyTest]) -> Sequence[FlakyTest
     return matched(call.policy, tests, call.now) if holds else ()
 
 
-def make_plan(
-    call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest] | None = None
-) -> Plan:
-    """What the policy would change now.
+def needed_tests(call: Call, context: CIContext, backend: Backend) -> list[FlakyTest]:
+    """The flaky tests that the policy needs for a plan. Raises BackendError."""
+    logged = backend.recent_changes(call.now - DAY)
+    dated = call.journal(backend, context).dated() if logged is None else ()
+    return read_tests(call, context, backend, needs(call.policy, dated))
 
-    tests: of `read_tests`; if None, those that the policy needs are read. Raises BackendError.
-    """
+
+def make_plan(call: Call, context: CIContext, backend: Backend, tests: Sequence[FlakyTest]) -> Plan:
+    """What the policy would change now, of `needed_tests`. Raises BackendError."""
     since = call.now - DAY
     logged = backend.recent_changes(since)
     journal = call.journal(backend, context)
     recent = journal.recent(since) if logged is None else logged
-    if tests is None:
-        dated = journal.dated() if logged is None else ()
-        tests = read_tests(call, context, backend, needs(call.policy, dated))
     return decide(
         call.policy,
         tests,

@@ -10,8 +10,14 @@ import click
 
 from flakegate.ci.permission import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out, code_of, make_plan
+from flakegate.cli.acting import carry_out, code_of
 from flakegate.cli.call import Call, Where, begin, need_policy, opened
+from flakegate.cli.following import (
+    carry_on,
+    followed_document,
+    plan_with_follow_ups,
+    proposed,
+)
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.cli.turns import in_turn
 from flakegate.errors import ExitCode, StalePlanError, UsageError
@@ -62,9 +68,12 @@ def command(
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
         saved = _saved(call, context, backend, plan_file) if plan_file else None
         with in_turn(call, context, backend, write=not dry_run, warn=warnings.append):
-            plan = make_plan(call, context, backend)
+            plan, follow_ups = plan_with_follow_ups(call, context, backend, warnings.append)
             plan, gone = _still(saved, plan, str(plan_file)) if saved else (plan, ())
             applied = None if dry_run else carry_out(call, context, backend, plan.transitions)
+        followed = proposed(follow_ups, plan.transitions)
+        if applied is not None:
+            followed = carry_on(call, context, backend, follow_ups, applied, warn=warnings.append)
         place = f"{backend.kind} {backend.place}"
     code = ExitCode.PASSED if applied is None else code_of(call, plan, applied)
     if applied is not None and gone:
@@ -80,6 +89,7 @@ def command(
         plan=plan,
         applied=applied,
         not_applied="--dry-run" if dry_run else None,
+        followed=followed,
         warnings=tuple(warnings),
     )
     document = {
@@ -87,6 +97,7 @@ def command(
         "exit_code": int(code),
         "plan": plan_document(plan),
         "applied": applied_document(applied),
+        "error_tracking": followed_document(followed),
     }
     told = tell(summary, document, output, call.env)
     return code if told else code or ExitCode.BACKEND

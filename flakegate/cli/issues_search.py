@@ -15,6 +15,7 @@ from flakegate.cli.call import Where, begin
 from flakegate.cli.say import note, warn
 from flakegate.cli.tracking import iso, issue_document, opened_tracking, show_table
 from flakegate.error_tracking.issue import ORDERS, PERSONAS, TRACKS, Question
+from flakegate.error_tracking.page import page
 from flakegate.errors import ExitCode, UsageError
 from flakegate.policy.syntax import UNITS
 from flakegate.publish import console
@@ -158,5 +159,5 @@ def _document(question: Question, found: Found, limit: int, place: str) -> dict[
         "from": iso(question.since / 1000),
         "to": iso(question.until / 1000),
         "complete": found.complete and len(found.issues) <= limit,
-        "issues": [issue_document(issue, place) for issue in found.issues[:limit]],
+        "issues": [issue_document(issue, page(place, issue.id)) for issue in found.issues[:limit]],
     }

@@ -11,6 +11,7 @@ from flakegate.cli import options
 from flakegate.cli.call import Where, begin
 from flakegate.cli.tracking import issue_document, opened_tracking, show_issue
 from flakegate.cli.triage import issue_id
+from flakegate.error_tracking.page import page
 from flakegate.errors import ExitCode
 from flakegate.publish import console
 
@@ -27,7 +28,10 @@ def command(*, issue: str, api_url: str | None, output_format: str, verbose: boo
     with opened_tracking(call) as tracking:
         found = tracking.get(wanted)
         if output_format == "json":
-            document = {"version": 1, "issue": issue_document(found, tracking.place)}
+            document = {
+                "version": 1,
+                "issue": issue_document(found, page(tracking.place, found.id)),
+            }
             console.document(json.dumps(document, indent=2), stream=sys.stdout)
         else:
             show_issue(found, tracking.place, call.now)

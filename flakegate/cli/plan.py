@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from flakegate.cli import options
-from flakegate.cli.acting import make_plan
 from flakegate.cli.call import Where, begin, need_policy, opened
 from flakegate.cli.files import write_whole
+from flakegate.cli.following import followed_document, plan_with_follow_ups, proposed
 from flakegate.cli.telling import Output, plan_document, tell
 from flakegate.errors import ExitCode
 from flakegate.policy.plan import dump
@@ -42,7 +42,7 @@ def command(
     context = call.context()
     warnings = call.warnings()
     with opened(call, context, write=False, warn=warnings.append) as backend:
-        plan = make_plan(call, context, backend)
+        plan, follow_ups = plan_with_follow_ups(call, context, backend, warnings.append)
         place = f"{backend.kind} {backend.place}"
     if out:
         write_whole(Path(out), dump(plan).encode(), "the plan")
@@ -57,7 +57,11 @@ def command(
         policy=call.policy.name,
         plan=plan,
         not_applied=f"`flakegate apply {out}` makes these changes" if out else None,
+        followed=proposed(follow_ups, plan.transitions),
         warnings=tuple(warnings),
     )
-    told = tell(summary, plan_document(plan), output, call.env)
+    document = plan_document(plan)
+    if follow_ups:
+        document["error_tracking"] = followed_document(summary.followed)
+    told = tell(summary, document, output, call.env)
     return code if told else code or ExitCode.BACKEND

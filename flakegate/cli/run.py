@@ -10,8 +10,14 @@ import click
 
 from flakegate.ci.permission import may_apply
 from flakegate.cli import options
-from flakegate.cli.acting import carry_out, code_of, make_plan, warn_of_fights
+from flakegate.cli.acting import carry_out, code_of, warn_of_fights
 from flakegate.cli.call import Call, Where, as_store, begin, need_policy, opened
+from flakegate.cli.following import (
+    carry_on,
+    followed_document,
+    plan_with_follow_ups,
+    proposed,
+)
 from flakegate.cli.judging import Judged, how_ended, judge_reports, run_of
 from flakegate.cli.publishing import annotate, publish, set_outputs
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
@@ -28,18 +34,23 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Backend
     from flakegate.ci.context import CIContext
     from flakegate.cli.publishing import Publishing
+    from flakegate.error_tracking.followups import Followed
     from flakegate.policy.plan import Plan
 
 
 @dataclass(slots=True, kw_only=True)
 class _Acted:
-    """How far recording, planning and applying came. code: how they would end the call."""
+    """How far recording, planning and applying came. code: how they would end the call.
+
+    followed: what became of the issues of the tests, or would.
+    """
 
     backend: str = ""
     recorded: str | None = None
     plan: Plan | None = None
     applied: Applied | None = None
     not_applied: str | None = None
+    followed: tuple[Followed, ...] = ()
     code: int = ExitCode.PASSED
 
 
@@ -141,6 +152,7 @@ def go_on(
         plan=acted.plan,
         applied=acted.applied,
         not_applied=acted.not_applied,
+        followed=acted.followed,
         warnings=tuple(dict.fromkeys(warnings)),
     )
     document = {
@@ -151,6 +163,7 @@ def go_on(
         "plan": plan_document(acted.plan),
         "applied": applied_document(acted.applied),
         "not_applied": acted.not_applied,
+        "error_tracking": followed_document(acted.followed),
         "warnings": list(summary.warnings),
     }
     told = tell(summary, document, output, call.env)
@@ -180,12 +193,15 @@ def _act(
             acted.recorded = _record(call, context, backend, judged, dry_run=dry_run, warn=warn)
         write = permission.allowed and not dry_run
         with in_turn(call, context, backend, write=write, warn=warn):
-            acted.plan = make_plan(call, context, backend)
+            acted.plan, follow_ups = plan_with_follow_ups(call, context, backend, warn)
+            acted.followed = proposed(follow_ups, acted.plan.transitions)
             if write:
                 acted.applied = carry_out(call, context, backend, acted.plan.transitions)
                 acted.code = code_of(call, acted.plan, acted.applied)
             else:
                 acted.not_applied = "--dry-run" if dry_run else permission.because
+        if acted.applied is not None:
+            acted.followed = carry_on(call, context, backend, follow_ups, acted.applied, warn=warn)
         if permission.allowed:  # else nothing is changed here, so there is nothing to fight over
             warn_of_fights(call, backend, warn)
 
@@ -219,8 +235,13 @@ def _record(
 
 
 def _exit_code(judged: Judged | None, acted: _Acted, *, strict: bool) -> int:
-    """The verdict's, where there is one; after a passing one, trouble counts if it is strict."""
+    """The verdict's, where there is one; after a passing one, trouble counts if it is strict.
+
+    So does, after states that were changed, trouble of what follows them.
+    """
+    followed = any(each.failed for each in acted.followed)
+    after = acted.code or (ExitCode.PARTIAL if followed and strict else ExitCode.PASSED)
     if judged is None or acted.code == ExitCode.INTERRUPTED:
-        return int(acted.code)
+        return int(after)
     code = judged.verdict.exit_code
-    return int(acted.code) if code == ExitCode.PASSED and strict else code
+    return int(after) if code == ExitCode.PASSED and strict else code

@@ -47,11 +47,14 @@ def opened_tracking(call: Call) -> Iterator[ErrorTracking]:
         tracking.close()
 
 
-def issue_document(issue: Issue, place: str) -> dict[str, Any]:
-    """An issue as a part of a JSON document: times are ISO 8601, what is not known is null."""
+def issue_document(issue: Issue, url: str | None) -> dict[str, Any]:
+    """An issue as a part of a JSON document: times are ISO 8601, what is not known is null.
+
+    url: of its page.
+    """
     return {
         "id": issue.id,
-        "url": page(place, issue.id),
+        "url": url,
         "state": issue.state or None,
         "service": issue.service or None,
         "error_type": issue.error_type or None,

@@ -71,11 +71,13 @@ class ErrorTracking:
         question: Question,
         *,
         enough: int | None = None,
+        most: int = MOST_REQUESTS,
         progress: Callable[[int, int | None], None] = lambda _so_far, _of: None,
     ) -> Found:
         """The issues that the question is about; its time is split until all of them are found.
 
-        enough: with so many issues nothing more is asked. progress: is told how many were found.
+        enough: with so many issues nothing more is asked. most: requests.
+        progress: is told how many were found.
         """
         waiting = deque([question])
         parts: list[wire.Found] = []
@@ -87,7 +89,7 @@ class ErrorTracking:
             requests += 1
             split = halves(part) if found.size >= wire.MOST else ()
             satisfied = enough is not None and len(found.issues) >= enough
-            if split and not satisfied and requests + len(waiting) + len(split) <= MOST_REQUESTS:
+            if split and not satisfied and requests + len(waiting) + len(split) <= most:
                 waiting += split
                 continue
             if found.size >= wire.MOST:

@@ -9,11 +9,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from flakegate.model import State
-from flakegate.policy import settings
+from flakegate.policy import settings, tracking
 from flakegate.policy.conditions import Condition, conjunction, parse
 from flakegate.policy.document import Items, Node, Refused, Scalar, Source, comment_after, compose
 from flakegate.policy.review import overlaps, pointless, unreachable, unreleased
-from flakegate.policy.rules import Exemption, Policy, Rule
+from flakegate.policy.rules import Exemption, Owner, Policy, Rule
 from flakegate.policy.scalars import offsets
 from flakegate.policy.scan import clip
 from flakegate.policy.section import Section
@@ -26,8 +26,9 @@ MAX_BYTES = 1 << 20
 MAX_ITEMS = 1_000
 KEYS = (
     "version", "backend", "apply", "cooldown", "respect_manual", "limits", "exempt", "rules",
-    "gate", "reports", "store", "summary",
+    "owners", "gate", "reports", "store", "summary",
 )  # fmt: skip
+RULE_KEYS = ("id", "from", "to", "when", "evidence", "error_tracking")
 APPLY = ("default_branch", "always", "never")
 FROM = {
     State.QUARANTINED: frozenset({State.ACTIVE}),
@@ -102,6 +103,7 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         top.wrong(version, "version", f"`{VERSION}`, the one this flakegate reads", hint)
     backend = settings.backend(top)
     rate_from, keep = settings.store(top)
+    owners = tracking.owners(top)
     defaults = Policy()
     policy = Policy(
         name=name,
@@ -112,7 +114,8 @@ def _policy(source: Source, root: Node, name: str, digest: str) -> Policy:
         respect_manual=top.duration("respect_manual", defaults.respect_manual),
         limits=settings.limits(top, backend.kind),
         exempt=_exempt(top),
-        rules=_rules(top),
+        rules=_rules(top, owners),
+        owners=owners,
         gate=settings.gate(top),
         reports=settings.reports(top),
         summary=settings.summary(top),
@@ -172,16 +175,18 @@ def _date(section: Section) -> date | None:
     return None
 
 
-def _rules(top: Section) -> tuple[Rule, ...]:
+def _rules(top: Section, owners: tuple[Owner, ...]) -> tuple[Rule, ...]:
     nodes = _few(top, "rules", "rules: [{id: …, to: …, when: …}]")
     first: dict[str, int] = {}
-    found = (_rule(top.source, node, number, first) for number, node in enumerate(nodes, 1))
+    found = (_rule(top.source, node, number, first, owners) for number, node in enumerate(nodes, 1))
     return tuple(rule for rule in found if rule is not None)
 
 
-def _rule(source: Source, node: Node, number: int, first: dict[str, int]) -> Rule | None:
+def _rule(
+    source: Source, node: Node, number: int, first: dict[str, int], owners: tuple[Owner, ...]
+) -> Rule | None:
     """One rule. first: the offset of each id seen so far; the rule's own is added."""
-    section = Section(source, node, f"rules[{number}]", ("id", "from", "to", "when", "evidence"))
+    section = Section(source, node, f"rules[{number}]", RULE_KEYS)
     section.require("id")
     id_ = _id(section, first)
     section.require("to")
@@ -189,6 +194,7 @@ def _rule(source: Source, node: Node, number: int, first: dict[str, int]) -> Rul
     from_states = _from(section, State(to)) if to else frozenset[State]()
     when = _when(section)
     evidence = settings.evidence(section)
+    error_tracking = tracking.error_tracking(section, owners)
     if id_ is None or not from_states or when is None:
         return None
     place = source.place(node.start)
@@ -199,6 +205,7 @@ def _rule(source: Source, node: Node, number: int, first: dict[str, int]) -> Rul
         when=when.resting_on(evidence),
         line=place.line,
         column=place.column,
+        error_tracking=error_tracking,
     )
 
 

@@ -20,6 +20,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Which user an owner of code is. name: as in CODEOWNERS. user: an id (UUID) in Datadog."""
+
+    name: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingSettings:
+    """What becomes of the issue of a test that a rule has moved.
+
+    track: whose issues are searched. query: a template over the test, for the search.
+    state: which it gets, in Error Tracking's words; None: it keeps its own. assign: OWNER, or the
+    id of a user; None: it keeps its assignee.
+    """
+
+    track: str = "trace"
+    query: str = "service:{{ test.services[0] }}"
+    state: str | None = None
+    assign: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule: tests in a state of `from_states` for which `when` is true move to `to`.
 
@@ -32,6 +55,7 @@ class Rule:
     when: Condition
     line: int
     column: int = 1
+    error_tracking: TrackingSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +185,7 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     exempt: tuple[Exemption, ...] = ()
     rules: tuple[Rule, ...] = ()
+    owners: tuple[Owner, ...] = ()
     gate: GateSettings = field(default_factory=GateSettings)
     reports: tuple[ReportSettings, ...] = ()
     summary: SummarySettings = field(default_factory=SummarySettings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +63,18 @@ def states(datadog: FakeDatadog) -> list[str]:
 def journal() -> list[dict[str, Any]]:
     path = Path(".flakegate/journal.jsonl")
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_every_command_of_the_page_works(issues: Callable[..., Done], datadog: FakeDatadog) -> None:
+    page = Path(__file__).parents[2] / "docs/error-tracking.md"
+    datadog.tracking.issues.append({**issue(5), "id": USER})  # the id that the page shows
+    lines = re.findall(r"^flakegate issues (.+)$", page.read_text(), re.MULTILINE)
+    assert len(lines) == 7
+    for line in lines:
+        words = [
+            {"ISSUE…": issue_id(1), "USER": USER}.get(each, each) for each in shlex.split(line)
+        ]
+        assert issues(*words).code == 0, line
 
 
 def test_search_is_a_table(issues: Callable[..., Done]) -> None:
