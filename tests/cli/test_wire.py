@@ -17,6 +17,7 @@ from tests.cli.reports import junit, write
 from tests.fake_datadog import API_KEY, APP_KEY, BEARER, KEYS, FakeDatadog, changed, flaky
 from tests.fake_issues import USER, issue, issue_id
 from tests.faults import Request
+from tests.server import described
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,7 @@ def call(flakegate: Caller, datadog: FakeDatadog) -> Any:
         done = flakegate(*arguments, **env)
         assert done.code in {0, 1, 5}, (arguments, done.out, done.err)
         wrong = [each for sent in datadog.requests for each in wire_contract.violations(sent)]
+        wrong += [each for sent in datadog.requests for each in described.violations(sent)]
         assert wrong == [], arguments
         return list(datadog.requests)
 
