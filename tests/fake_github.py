@@ -25,7 +25,7 @@ OF_APP = "ghs_token-of-an-app-secret"
 OF_DANA = "ghp_token-of-dana-secret"
 WORKFLOW = "github-actions[bot]"
 REPOSITORY = "/repos/acme/shop"
-LONGEST = 65_536  # characters of a comment
+LONGEST = 65_536  # characters of a comment, an emoji counted twice
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def created(hub: FakeGitHub, token: Token, request: Request, query: Query, numbe
     if hub.locked:
         return said(403, "Unable to create comment because issue is locked.")
     body = hub.text(request)
-    if body is None or len(body) > LONGEST:
+    if body is None or len(body.encode("utf-16-le")) // 2 > LONGEST:
         return said(422, "Validation Failed", errors=[{"field": "body", "code": "custom"}])
     return document(201, hub.add(body, token.login))
 
@@ -162,7 +162,7 @@ def changed(hub: FakeGitHub, token: Token, request: Request, query: Query, numbe
         hub.comments.remove(row)
         return Reply(status=204, headers={"Content-Length": "0"})
     body = hub.text(request)
-    if body is None or len(body) > LONGEST:
+    if body is None or len(body.encode("utf-16-le")) // 2 > LONGEST:
         return said(422, "Validation Failed", errors=[{"field": "body", "code": "custom"}])
     row["body"] = body
     return document(200, row)

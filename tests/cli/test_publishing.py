@@ -8,12 +8,15 @@ import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
 from tests.cli.reports import junit, write
 from tests.fake_github import OF_APP, OF_DANA, OF_FORK, WORKFLOW, FakeGitHub, said
 from tests.faults import DONE_AND_HANG_UP, Reply
+from tests.markdown import ACTIVE, leaves, plain_texts
+from tests.summaries import HOSTILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -354,3 +357,54 @@ def test_two_jobs_at_once_leave_one_comment(job: Job, hub: FakeGitHub, folder: P
     assert [each.returncode for each in jobs] == [1, 1]
     assert not [text for text in said if "warning" in text]
     assert len(hub.comments) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_{}", "🔥" * 70 + "{}", "`|<b>@everyone" * 12 + "{}"],
+    ids=["plain", "emoji", "markup"],
+)
+def test_thousands_of_failures_are_a_comment_within_the_limit(
+    job: Job, hub: FakeGitHub, folder: Path, name: str
+) -> None:
+    names = (quoteattr(name.format(number)) for number in range(5_000))
+    message = quoteattr("🔥 expected 42 " * 60)
+    cases = (f"<testcase name={each}><failure message={message}/></testcase>" for each in names)
+    write(folder, "many.xml", f"<testsuite>{''.join(cases)}</testsuite>")
+    done = job("many.xml", "--status", GITHUB_OUTPUT=str(folder / "output"))
+    assert done.code == 1
+    (body,) = hub.bodies
+    assert "5,001 failures block this merge" in body
+    assert re.search(r"[\d,]+ more are left out here; the reports have them all", body)
+    assert hub.checks[0]["conclusion"] == "failure"
+    assert done.err.count("::error ") == 10
+    assert "4,992 more" in done.err.replace("4992", "4,992")
+
+
+OURS = {"<sub>", "</sub>", "<br>", "<code>", "</code>"}
+
+
+def test_nobody_in_a_report_can_act(job: Job, hub: FakeGitHub, folder: Path) -> None:
+    texts = [*HOSTILE.values(), "@everyone", "<script>alert(1)</script>", "::error::x", "/merge"]
+    shown = ["".join(c for c in text if c in "\n\t" or c.isprintable()) for text in texts]
+    cases = "".join(
+        f"<testcase name={quoteattr(text)} classname={quoteattr(text)} file={quoteattr(text)}>"
+        f"<failure message={quoteattr(text)}>{escape(text)}</failure></testcase>"
+        for text in shown
+    )
+    write(folder, "hostile.xml", f"<testsuite>{cases}</testsuite>")
+    done = job("hostile.xml", "--status", "--comment-key", "--><script>\n@everyone")
+    (body,) = hub.bodies
+    for text in (body, hub.checks[0]["output"]["summary"]):
+        assert [each for each in plain_texts(text) if ACTIVE.search(each)] == []
+        found = list(leaves(text))
+        links = [each.attrs["href"] for each in found if each.type == "link_open"]
+        assert links == ["https://github.com/acme/shop/actions/runs/77"]
+        assert not [each for each in found if each.type == "image"]
+        assert {each.content for each in found if each.type == "html_inline"} <= OURS
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert body.startswith("<!-- flakegate:--%3E%3Cscript%3E%0A%40everyone -->")
+    commands = [line for line in (done.out + done.err).splitlines() if line.lstrip()[:2] == "::"]
+    assert len(commands) == 10
+    assert all(line.startswith("::error ") for line in commands)
+    assert "##[" not in done.out + done.err
