@@ -290,7 +290,7 @@ def test_a_head_has_one_timeout_and_not_one_for_each_part(
 
 
 def test_a_body_may_take_longer_than_a_single_read(plain: Service) -> None:
-    plain.always = Reply(drip=0.02, body=b"x" * 30)
-    transport = Transport(plain.url, headers={}, patience=Patience(read=0.3, retries=0))
+    plain.always = Reply(drip=0.05, body=b"x" * 30)
+    transport = Transport(plain.url, headers={}, patience=Patience(read=1, retries=0))
     assert transport.send("POST", "/x", b"{}") == b"x" * 30
     transport.close()
