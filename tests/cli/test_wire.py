@@ -64,6 +64,7 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "plan": (("plan", "--out", "plan.json"), ("plan", "--policy", "aged.yml")),
     "apply": (("plan", "--out", "plan.json"), ("apply", "plan.json"), ("apply",)),
     "list": (("list",), ("list", "--state", "fixed"), ("list", "--where", "state_age > 1d")),
+    "doctor": (("doctor", "red.xml", "green.xml"), ("doctor",)),
     "explain": (("explain", 'odd "name" \\ AND (x*'), ("explain", "t-7")),
     "drift": (("drift",),),
     "issues": (
@@ -92,7 +93,18 @@ CALLS: dict[str, tuple[tuple[str, ...], ...]] = {
     "schema": (("schema",),),
     "init": (("init", "--print"),),
 }
-OFFLINE = {"check", "record", "collect", "store", "serve", "keys", "fields", "schema", "init"}
+OFFLINE = {
+    "check",
+    "doctor",
+    "record",
+    "collect",
+    "store",
+    "serve",
+    "keys",
+    "fields",
+    "schema",
+    "init",
+}
 ASKS = {
     "run": {"search", "update", "policies"},
     "exec": {"search", "update", "policies"},
