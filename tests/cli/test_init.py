@@ -232,5 +232,9 @@ def test_the_lines_of_the_snippet_hand_over_how_the_tests_ended(
         text=True,
         check=False,
     )
+    if place:  # the component's job is told by a dotenv report
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (folder / "tests.env").read_text() == f"TEST_EXIT_CODE={code}\n"
+        return
     assert done.returncode == code, done.stdout + done.stderr
     assert (folder / "calls").read_text() == f"run --test-exit-code {code} reports\n"
