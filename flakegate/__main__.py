@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from flakegate.version import VERSION
@@ -12,6 +13,8 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"flakegate {VERSION}")
         return
+    # Nearly all that a call makes lives to its end; searching it for garbage takes time.
+    gc.set_threshold(50_000)
     from flakegate.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

@@ -80,6 +80,7 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
     expect: Sequence[str],
     before: Before | None = None,
     whole: bool = True,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Evidence:
     """Reads every report that the arguments name, each once. Raises nothing for what it finds.
 
@@ -89,6 +90,7 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
     read; base_dir holds for the others. expect: globs, each of which must match the path of a
     report. before: what was there before the tests ran, and is refused; None if nobody looked.
     whole: with all cases; else with those only that a verdict can depend on, which is far quicker.
+    meanwhile: called once a case failed, where other processes are then still reading.
     """
     problems: list[Problem] = []
     files: dict[str, str] = {}  # the path as shown, by the real path
@@ -102,8 +104,12 @@ def read(  # noqa: PLR0913 - what names the reports, and what says how to read t
         for path in found:
             real, shown = real_path(path), _shown(path, folder)
             files[real] = min(files.get(real, shown), shown)
+
+    def read_one(file: tuple[str, str]) -> Report | Problem:
+        return _read_one(*file, settings, base_dir, before, whole=whole)
+
     reports = []
-    for report in _read_all(files, settings, base_dir, before, whole=whole):
+    for report in _read_all(files, read_one, whole=whole, meanwhile=meanwhile):
         if isinstance(report, Report):
             reports.append(report)
         else:
@@ -241,25 +247,31 @@ def _shown(path: str, folder: Path) -> str:
 
 def _read_all(
     files: Mapping[str, str],
-    settings: Sequence[ReportSettings],
-    base_dir: str,
-    before: Before | None,
+    read_one: Callable[[tuple[str, str]], Report | Problem],
     *,
     whole: bool,
+    meanwhile: Callable[[], None],
 ) -> list[Report | Problem]:
     """Each of the files, sorted by their paths as shown. files: these paths, by the real ones."""
     in_order = sorted(files.items(), key=lambda item: item[1])
-
-    def read_one(file: tuple[str, str]) -> Report | Problem:
-        return _read_one(*file, settings, base_dir, before, whole=whole)
-
     sizes = [] if whole else [_size(real) for real, _ in in_order]
     if sum(sizes) < 2 * SHARE:  # whole reports are large: sending them would cost what it saves
         return [read_one(file) for file in in_order]
     from flakegate.spread import cores, spread
 
     processes = min(cores(), sum(sizes) // SHARE)
-    return spread(read_one, in_order, weights=sizes, processes=processes)
+    return spread(
+        read_one,
+        in_order,
+        weights=sizes,
+        processes=processes,
+        notable=_has_failing,
+        meanwhile=meanwhile,
+    )
+
+
+def _has_failing(report: Report | Problem) -> bool:
+    return isinstance(report, Report) and any(case.outcome.failing for case in report.cases)
 
 
 def _size(path: str) -> int:

@@ -25,25 +25,38 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 MOST = 16  # processes
+# The first byte that a process sends: it has a notable result, or an error; it ends without any.
+_NOTABLE, _NOTHING = b"!", b"."
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")  # what a container may use, of each period
 
 
-def spread(
+def spread(  # noqa: PLR0913 - what is done, how it is split, and what is done beside it
     work: Callable[[Item], Result],
     items: Sequence[Item],
     *,
     weights: Sequence[int],
     processes: int,
+    notable: Callable[[Result], bool] = lambda _: False,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[Result]:
     """`work` of every item, in their order; weights say how long each takes beside the others.
 
+    meanwhile: called once there is a notable result, while other processes are still at work.
     Raises what `work` raises, as a RuntimeError where another process did it, and EvidenceError
     where one of them was killed.
     """
     shares = _shares(weights, processes if _can_fork() else 1)
-    children = [_Child(lambda at: work(items[at]), share) for share in shares[1:]]
+    if len(shares) == 1:
+        return [work(item) for item in items]
+    children: list[_Child[Result]] = []
+    results: dict[int, Result] = {}
     try:
-        results = {at: work(items[at]) for at in shares[0]}
+        try:
+            children.extend(_Child(lambda at: work(items[at]), share, notable) for share in shares)
+        except OSError:  # no more processes can be had
+            return [work(item) for item in items]
+        if any(child.has_notable() for child in children):
+            meanwhile()
         for child in children:
             results.update(child.results())
     finally:
@@ -83,17 +96,30 @@ def _shares(weights: Sequence[int], processes: int) -> list[list[int]]:
 class _Child(Generic[Result]):
     """A process that does its share and sends back all of it, or why it could not."""
 
-    def __init__(self, work: Callable[[int], Result], share: Sequence[int]) -> None:
+    def __init__(
+        self,
+        work: Callable[[int], Result],
+        share: Sequence[int],
+        notable: Callable[[Result], bool],
+    ) -> None:
         source, sink = os.pipe()
         self._source = os.fdopen(source, "rb")
+        self._first: bytes | None = None
         self._running = True
         self._pid = os.fork()
         if self._pid == 0:
-            _serve(work, share, sink)
+            _serve(work, share, notable, sink)
         os.close(sink)
+
+    def has_notable(self) -> bool:
+        """Whether any of its results is notable; waits until that is known."""
+        if self._first is None:
+            self._first = self._source.read(1)
+        return self._first == _NOTABLE
 
     def results(self) -> dict[int, Result]:
         """What came of each item. Raises as `spread` does."""
+        self.has_notable()  # what follows are the results
         sent = self._source.read()
         _, status = os.waitpid(self._pid, 0)
         self._running = False
@@ -118,17 +144,33 @@ class _Child(Generic[Result]):
             os.waitpid(self._pid, 0)
 
 
-def _serve(work: Callable[[int], Result], share: Sequence[int], sink: int) -> NoReturn:
+def _serve(
+    work: Callable[[int], Result],
+    share: Sequence[int],
+    notable: Callable[[Result], bool],
+    sink: int,
+) -> NoReturn:
     """What the other process does: nothing of this one's is cleaned up or written twice there."""
     code = 1
     try:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
-        try:
-            done: dict[int, Result] | str = {at: work(at) for at in share}
-        except Exception:  # noqa: BLE001 - it is raised again where it can be told
-            done = traceback.format_exc()
         with os.fdopen(sink, "wb") as pipe:
+            told = False
+            try:
+                results: dict[int, Result] = {}
+                for at in share:
+                    results[at] = work(at)
+                    if not told and notable(results[at]):
+                        told = True
+                        pipe.write(_NOTABLE)
+                        pipe.flush()
+                done: dict[int, Result] | str = results
+                end = _NOTHING
+            except Exception:  # noqa: BLE001 - it is raised again where it can be told
+                done = traceback.format_exc()
+                end = _NOTABLE
+            pipe.write(b"" if told else end)
             pickle.dump(done, pipe, protocol=pickle.HIGHEST_PROTOCOL)
         code = 0
     finally:

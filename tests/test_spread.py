@@ -38,6 +38,39 @@ def test_results_come_in_order_from_several_processes() -> None:
     assert len({process for _, process in found}) == 3
 
 
+def test_what_can_be_done_meanwhile_is_done_once_something_is_notable() -> None:
+    done: list[int] = []
+    for notable, times in ((5, 1), (9, 0)):
+        found = spread(
+            where,
+            range(7),
+            weights=[1] * 7,
+            processes=2,
+            notable=lambda result, notable=notable: result[0] == notable,  # type: ignore[misc]
+            meanwhile=lambda: done.append(os.getpid()),
+        )
+        assert [item for item, _ in found] == list(range(7))
+        assert done == [HERE] * times
+        done.clear()
+
+
+def test_what_fails_meanwhile_leaves_no_process_behind() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        spread(
+            where,
+            range(4),
+            weights=[1] * 4,
+            processes=2,
+            notable=lambda _: True,
+            meanwhile=fail,
+        )
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 def test_one_process_is_this_one() -> None:
     assert spread(where, [1, 2], weights=[1, 1], processes=1) == [(1, HERE), (2, HERE)]
     assert spread(where, [1], weights=[5], processes=8) == [(1, HERE)]
@@ -90,22 +123,22 @@ def test_a_bug_elsewhere_is_told_with_its_traceback() -> None:
 
 def test_what_cannot_be_sent_is_an_error() -> None:
     def work(item: int) -> object:
-        return item if os.getpid() == HERE else lambda: item
+        return lambda: item
 
     with pytest.raises(EvidenceError, match="exit code 1"):
         spread(work, [1, 2], weights=[1, 1], processes=2)
 
 
-def test_no_process_is_left_behind_by_a_bug_here() -> None:
+def test_no_process_is_left_behind_by_an_error() -> None:
     def work(item: int) -> int:
-        if os.getpid() == HERE:
+        if item == 1:
             raise ZeroDivisionError
         time.sleep(60)
         return item
 
     started = time.monotonic()
-    with pytest.raises(ZeroDivisionError):
-        spread(work, [1, 2], weights=[1, 1], processes=2)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        spread(work, [1, 2], weights=[2, 1], processes=2)
     assert time.monotonic() - started < 30
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,16 @@ def choose(kind: str | None, env: Mapping[str, str]) -> str:
     from flakegate.backends.datadog.access import keys
 
     return kind or ("store" if keys(env) is None else "datadog")
+
+
+def load(kind: str) -> None:
+    """Loads the modules of a backend, which takes longer than to open it."""
+    importlib.import_module(
+        {
+            "datadog": "flakegate.backends.datadog.backend",
+            "store": "flakegate.backends.store.store",
+        }[kind]
+    )
 
 
 def open_backend(kind: str, settings: Settings, env: Mapping[str, str]) -> Backend:

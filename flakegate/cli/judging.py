@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def judge_reports(
         expect=settings.expect,
         before=before,
     )
-    evidence = gather(whole=whole)
+    evidence = gather(whole=whole, meanwhile=functools.partial(_load_backend, call))
     results = fold(evidence.reports)
     context = call.context()
     if not whole and not context.run_id and any(each.outcome.failing for each in results):
@@ -113,6 +114,14 @@ def judge_reports(
         wrote=found.wrote,
     )
     return Judged(verdict=verdict, results=results, context=context, backend=found.backend)
+
+
+def _load_backend(call: Call) -> None:
+    """Loads the modules that will be asked of failing tests, which takes a while."""
+    from flakegate.backends.registry import choose, load
+
+    with suppress(BackendError):  # it is told when the backend is opened
+        load(choose(call.where.backend_kind or call.policy.backend.kind, call.env))
 
 
 def run_of(context: CIContext, results: Sequence[Result]) -> CIContext:
