@@ -166,7 +166,7 @@ def steps(summary: Summary) -> tuple[Step, ...]:
     if summary.trouble:
         if remedy := summary.applied and summary.applied.error and summary.applied.error.tip:
             found += (Step(text=f"{remedy[0].upper()}{remedy[1:]}."),)
-        text = "Plan and apply again; states are read anew, and what is made stays made:"
+        text = "Try again; states are read anew, and what is made stays made:"
         found += (Step(text=text, command=summary.again),)
     if summary.held:
         text = (

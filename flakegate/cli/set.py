@@ -111,6 +111,7 @@ def command(
         plan=plan,
         applied=applied,
         not_applied="--dry-run" if dry_run else None,
+        again=f"flakegate set … {state} --reason …",
         warnings=tuple(warnings),
     )
     document = {"version": 1, "exit_code": int(code), "applied": applied_document(applied)}

@@ -197,6 +197,10 @@ def test_set_is_a_persons_change(call: Caller, datadog: FakeDatadog, folder: Pat
     assert datadog.patched == {"null-rate": "disabled"}
     intent = json.loads((folder / ".flakegate/journal.jsonl").read_text().splitlines()[0])
     assert intent["changes"][0]["actor"] == "dana"
+    datadog.refuse = {"null-rate": "locked by support"}
+    refused = call("set", "null-rate", "active", "--reason", "x")
+    assert refused.code == 4
+    assert refused.out.rstrip().endswith("stays made: flakegate set … active --reason …")
     several = call("set", "below", "disabled", "--reason", "x")
     assert several.code == 2
     assert "40 tests match" in several.err

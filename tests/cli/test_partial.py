@@ -78,7 +78,7 @@ def check_everybody_agrees(
         assert word in done.out
         assert word in summary.replace("\\", "")
     assert f"{len(WANTED) - len(left)} of {len(WANTED)} state changes" in done.out
-    assert "tip: Plan and apply again; states are read anew" in done.out
+    assert "tip: Try again; states are read anew" in done.out
     again(flakegate, datadog)
 
 
