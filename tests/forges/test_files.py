@@ -124,3 +124,22 @@ def test_the_hook_calls_a_command_that_is_there() -> None:
     assert [bool(re.search(hook["files"], name)) for name in (
         "flakegate.yml", ".github/flakegate.yml", "docs/flakegate.yml",
     )] == [True, True, False]  # fmt: skip
+
+
+def test_the_inputs_are_documented() -> None:
+    page = (ROOT / "docs/ci.md").read_text()
+    assert re.findall(r"^\| `([a-z-]+)` \| .+ \|$", page, re.MULTILINE) == list(ACTION["inputs"])
+    for name in {*SPEC["spec"]["inputs"], *ACTION["outputs"]} - {*ACTION["inputs"]}:
+        assert f"`{name}" in page + (ROOT / "docs/publishing.md").read_text(), name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/ci.md"])
+def test_what_is_shown_uses_inputs_that_there_are(page: str) -> None:
+    shown = re.findall(r"^```yml\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    documents = [yaml.safe_load(text) for text in shown]
+    steps = [step for each in documents if isinstance(each, list) for step in each]
+    includes = [each["include"][0] for each in documents if "include" in each]
+    assert steps
+    assert includes
+    assert {name for step in steps for name in step["with"]} <= set(ACTION["inputs"])
+    assert {name for each in includes for name in each["inputs"]} <= set(SPEC["spec"]["inputs"])
