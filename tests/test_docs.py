@@ -29,6 +29,7 @@ POLICY = (ROOT / "docs/policy.md").read_text()
 KEYS, WHEN = POLICY.split("## `when`")
 GATE = (ROOT / "docs/gate.md").read_text()
 DATADOG = (ROOT / "docs/datadog.md").read_text()
+PUBLISHING = (ROOT / "docs/publishing.md").read_text()
 COMMANDS_PAGE = ROOT / "docs/commands.md"
 
 
@@ -117,6 +118,11 @@ def test_what_drift_finds_and_what_datadog_is_asked() -> None:
         assert each.path in requests
     for name in (*API_KEY[:1], *APP_KEY[:2], *TOKEN[:1], *SITE[:1]):
         assert f"`{name}`" in requests
+
+
+def test_outputs_of_a_step() -> None:
+    table = re.findall(r"^\| `([a-z-]+)` \| [^|\n]+ \|$", PUBLISHING, re.MULTILINE)
+    assert table == list(outputs(SUMMARIES["blocked"], "", None))
 
 
 def test_every_link_leads_somewhere() -> None:

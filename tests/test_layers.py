@@ -43,6 +43,7 @@ PURE = (
     "flakegate.doctor",
     "flakegate.forges",
     "flakegate.publish.annotations",
+    "flakegate.publish.groups",
     "flakegate.publish.status",
     "flakegate.publish.sticky",
     "flakegate.snapshot",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,10 @@ from flakegate.exec import run
 from flakegate.reports import before
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
+
+    from flakegate.cli.call import Call
     from flakegate.cli.publishing import Publishing
     from flakegate.cli.telling import Output
 
@@ -65,7 +71,9 @@ def command(
     """
     call = begin(policy_file, where, verbose=output.verbose)
     there = before(reports, folder=call.folder, at=time.time())
-    ended = run(argv, timeout=timeout, output_to_stderr=output.output_format == "json")
+    aside = output.output_format == "json"
+    with _folded(call, argv, sys.stderr if aside else sys.stdout):
+        ended = run(argv, timeout=timeout, output_to_stderr=aside)
     warnings = call.warnings()
     judged = judge_reports(
         call, reports, base_dir=base_dir, ended=ended, warn=warnings.append, before=there
@@ -80,3 +88,17 @@ def command(
         publishing=publishing,
         output=output,
     )
+
+
+@contextmanager
+def _folded(call: Call, argv: Sequence[str], stream: TextIO) -> Iterator[None]:
+    """What the tests write is often long: a CI that can fold a part of its log folds it."""
+    from flakegate.publish.groups import closing, opening
+
+    began = time.time()
+    stream.write(opening(call.env, shlex.join(argv), at=began))
+    try:
+        yield
+    finally:
+        stream.write(closing(call.env, began=began, at=time.time()))
+        stream.flush()

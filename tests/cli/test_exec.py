@@ -284,3 +284,29 @@ def test_control_c_ends_the_command_and_does_not_pass(folder: Path) -> None:
     code, out = on_terminal(folder, script, b"\x03")
     assert code == 130
     assert b"incomplete evidence" in out
+
+
+@pytest.mark.parametrize(
+    ("variable", "begins", "ends"),
+    [
+        ("GITHUB_ACTIONS", b"::group::sh -c ", b"\n::endgroup::\n"),
+        ("GITLAB_CI", b"\x1b[0Ksection_start:", b"\n\x1b[0Ksection_end:"),
+    ],
+)
+def test_a_ci_can_fold_the_output_of_the_tests(
+    execute: Exec,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    begins: bytes,
+    ends: bytes,
+) -> None:
+    monkeypatch.setenv(variable, "true")
+    done = execute("cp green out.xml; printf 'three\\nlines\\nof it'")
+    assert done.returncode == 0
+    assert done.stdout.startswith(begins)
+    before, _, after = done.stdout.partition(ends)
+    assert before.endswith(b"three\nlines\nof it")
+    assert b"passed: 2 tests" in after
+    aside = execute("cp green out.xml; echo hello", "--format", "json")
+    assert json.loads(aside.stdout)["exit_code"] == 0
+    assert aside.stderr.startswith(begins)
