@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flakegate.doctor import Diagnosis, diagnose
-from flakegate.junit import Report
 from flakegate.policy.rules import ReportSettings
 from flakegate.reading.document import Reader
+
+if TYPE_CHECKING:
+    from flakegate.junit import Report
 
 RECORDED = Path(__file__).parent / "cases" / "reports"
 REAL = Path(__file__).parent / "cases" / "matching"

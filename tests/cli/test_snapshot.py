@@ -129,11 +129,11 @@ def test_a_part_of_the_list_and_another_repository_excuse_nothing(
     assert "lists a part of the tests" in done.err
 
 
-@pytest.mark.parametrize("name", ["none.json", ".", "/dev/zero"])
+@pytest.mark.parametrize("name", ["none.json", ".", "", "/dev/zero"])
 def test_a_file_that_is_none(flakegate: Caller, saved: str, name: str) -> None:
     assert saved
     done = gate(flakegate, "--snapshot", name)
-    if name == ".":
+    if name in {".", ""}:
         assert done.code == 2
     else:
         assert reason(done) == (4, "unavailable")
