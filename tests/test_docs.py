@@ -17,7 +17,9 @@ from flakegate.errors import MEANING
 from flakegate.policy.fields import FIELDS
 from flakegate.policy.load import load
 from flakegate.policy.settings import EXCUSING
+from flakegate.publish.outputs import outputs
 from flakegate.wording import _ABOUT_EVIDENCE, _ABOUT_FAILURES
+from tests.summaries import SUMMARIES
 from tests.wire_contract import OPERATIONS
 
 if TYPE_CHECKING:
