@@ -194,6 +194,7 @@ class _Server(ThreadingTCPServer):
         self.closing = threading.Event()
         self.open: list[socket.socket] = []
         self.served = 0  # connections, now
+        self.left: socket.socket | None = None
         self.change = threading.Condition()
         super().__init__(("127.0.0.1", 0), _Handler)
 
@@ -215,12 +216,20 @@ class _Server(ThreadingTCPServer):
             self.change.notify_all()
 
     def leave(self) -> None:
+        """Nobody listens there any more, nor will another server that asks for any free port."""
         self.shutdown()
         self.server_close()
+        if self.left is None:
+            self.left = socket.socket()
+            self.left.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):  # somebody was faster
+                self.left.bind(self.server_address)
 
     def hang_up(self) -> None:
         """Ends what goes on, so that no thread waits for ever."""
         self.closing.set()
+        if self.left is not None:
+            self.left.close()
         for connection in self.open:
             with suppress(OSError):  # its other end is gone already
                 connection.shutdown(socket.SHUT_RDWR)
