@@ -171,6 +171,8 @@ def _run(app: Starlette, listening: socket.socket) -> None:
     """Until a signal asks for the end; requests under way are answered first."""
     import uvicorn
 
+    from flakegate.server.connection import Connection
+
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -178,7 +180,7 @@ def _run(app: Starlette, listening: socket.socket) -> None:
         server_header=False,
         lifespan="off",
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         limit_concurrency=MOST_AT_ONCE,
         timeout_graceful_shutdown=GRACE,

@@ -259,3 +259,23 @@ def test_who_asks_too_often_is_told_when_to_come_back(store: Path) -> None:
         assert 0 < float(answer.headers["X-RateLimit-Reset"]) <= 60
         assert answer.headers["X-RateLimit-Period"] == "60"
         assert server.send("GET", "/healthz").status_code == 200
+
+
+def test_a_store_that_is_gone_or_spoilt_is_trouble_and_its_return_is_none(
+    store: Path, server: Running
+) -> None:
+    content = store.read_bytes()
+    assert len(ids(server.search())) == 3
+    beside = store.with_name("beside")
+    beside.write_bytes(b"no database" * 1_000)
+    beside.replace(store)
+    assert "see its log" in detail(server.search(), 503)
+    assert detail(server.update(**{A: "fixed"}), 503)
+    assert detail(server.send("GET", "/healthz"), 503)
+    store.unlink()
+    assert detail(server.search(), 503)
+    store.write_bytes(content)
+    assert set(states(server).values()) == {"active"}
+    _, said = server.stop()
+    assert "not a SQLite database" in said
+    assert "Traceback" not in said
