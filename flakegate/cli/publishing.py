@@ -115,7 +115,7 @@ def _comment(
     from flakegate.cli.telling import template
     from flakegate.forges.pulls import pull_of
     from flakegate.publish.comment import put
-    from flakegate.publish.registry import FORGES
+    from flakegate.publish.forges import FORGES
     from flakegate.publish.sticky import stamp
     from flakegate.render import markdown
 
@@ -135,7 +135,7 @@ def _comment(
 
 def _status(transport: Transport, forge: Forge, summary: Summary, key: str | None) -> None:
     from flakegate.cli.telling import template
-    from flakegate.publish.registry import FORGES
+    from flakegate.publish.forges import FORGES
     from flakegate.publish.status import status_of
     from flakegate.render import markdown
 

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from flakegate.publish import github, gitlab, job_summary
+from flakegate.publish import job_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from flakegate.forges.access import Forge
-    from flakegate.publish.comment import Thread
-    from flakegate.publish.status import Status
-    from flakegate.transport.client import Transport
 
 
 class Publisher(NamedTuple):
@@ -40,16 +35,3 @@ def publish(markdown: Callable[[], str], env: Mapping[str, str]) -> tuple[str, .
     text = markdown()
     answers = (publisher.publish(text, env) for publisher in places)
     return tuple(answer for answer in answers if answer)
-
-
-class Told(NamedTuple):
-    """A forge. thread: the comments of this job's pull or merge request. set_status: its check."""
-
-    thread: Callable[[Transport, Forge], Thread]
-    set_status: Callable[[Transport, Forge, Status], None]
-
-
-FORGES: Mapping[str, Told] = {
-    "github": Told(github.PullRequest, github.set_status),
-    "gitlab": Told(gitlab.MergeRequest, gitlab.set_status),
-}
