@@ -58,7 +58,7 @@ def _checked_out(found: CIContext, git: GitFacts) -> CIContext:
     A manual run on `main` can test any commit that its inputs name; only the checkout tells.
     """
     named = repository_id(git.remote) if git.remote else None
-    found = replace(found, repository=found.repository or named or "")
+    found = replace(found, repository=found.repository or checkout.read(git).repository)
     if named is None or named != found.repository:
         return found
     found = replace(found, default_branch=found.default_branch or git.default_branch)

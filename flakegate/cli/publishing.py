@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from flakegate.transport.client import Transport
 
 FORBIDDEN = 403
+_MOVED = "the repository was probably renamed or moved; no token is sent on to another address"
+_GIVE_TOKEN = {
+    "github": "give it `env: {GITHUB_TOKEN: ${{ github.token }}}`",
+    "gitlab": "it takes a project access token: CI_JOB_TOKEN writes neither notes nor statuses",
+}
 _RIGHTS = {
     "github": {
         "comment": "give the job `permissions: pull-requests: write`",
@@ -166,9 +171,8 @@ def _tokenless(summary: Summary, *, comments: bool, wanted: Publishing) -> None:
         *(["status"] if wanted.status else []),
     ]
     if missing:
-        more = " (CI_JOB_TOKEN writes neither notes nor statuses)" if provider == "gitlab" else ""
-        variable = f"{provider.upper()}_TOKEN"
-        note(f"no {' and no '.join(missing)}: {variable} is not set for this step{more}")
+        variable, tip = f"{provider.upper()}_TOKEN", _GIVE_TOKEN[provider]
+        note(f"no {' and no '.join(missing)}: {variable} is not set for this step ({tip})")
 
 
 def _tried(summary: Summary, forge: Forge, what: str, act: Callable[[], None]) -> bool:
@@ -186,6 +190,21 @@ def _told(summary: Summary, forge: Forge, what: str, error: FlakegateError) -> b
         place = "the job summary" if forge.kind == "github" else "the log of this job"
         note(f"no {what}: the token of a fork's change only reads; {place} has all of it")
         return True
-    tip = _RIGHTS[forge.kind][what] if refused else error.tip
+    tip = _remedy(forge, what, error)
     warn(f"the {what} could not be written: {error.message}" + (f" ({tip})" if tip else ""))
     return False
+
+
+def _remedy(forge: Forge, what: str, error: FlakegateError) -> str | None:
+    """What to do next, where the forge's answer tells more than that of any service."""
+    status = error.status if isinstance(error, BackendError) else None
+    if status is None:
+        return error.tip
+    if status in {301, 302, 303, 307, 308}:
+        return _MOVED
+    known = {
+        401: f"{forge.kind.upper()}_TOKEN is wrong, or has expired",
+        FORBIDDEN: _RIGHTS[forge.kind][what],
+        404: f"the token does not see the repository, or what the {what} belongs to is gone",
+    }
+    return known.get(status, error.tip)

@@ -1,7 +1,8 @@
 """Sends requests: each is answered, or explained in words for a person.
 
-Every request that flakegate sends is safe to repeat (it reads, or sets an absolute state), so all
-of them are tried again after 408, 429, 5xx and broken connections.
+Every request that flakegate sends is safe to repeat (it reads, sets an absolute state, or is looked
+after: of comments written twice one is deleted), so all of them are tried again after 408, 429, 5xx
+and broken connections.
 """
 
 from __future__ import annotations

@@ -190,12 +190,13 @@ def test_the_token_of_a_fork_only_reads(job: Job, hub: FakeGitHub, folder: Path)
     ("answer", "says"),
     [
         (said(403, "Resource not accessible by integration"), "pull-requests: write"),
-        (said(404, "Not Found"), "404 Not Found"),
+        (said(404, "Not Found"), "does not see the repository"),
+        (said(401, "Bad credentials"), "GITHUB_TOKEN is wrong, or has expired"),
         (said(410, "This issue was deleted"), "410 Gone"),
         (said(422, "Validation Failed"), "422"),
         (Reply(body=b"<html>login</html>", headers={"Content-Type": "text/html"}), "web page"),
         (Reply(body=b'{"id": "x"}'), "not what the forge's API gives"),
-        (Reply(status=301, headers={"Location": "https://evil.example"}), "301"),
+        (Reply(status=301, headers={"Location": "https://evil.example"}), "renamed or moved"),
     ],
     ids=str,
 )
@@ -237,6 +238,7 @@ def test_a_comment_that_is_deleted_meanwhile_is_written_anew(job: Job, hub: Fake
 def test_without_a_token_one_line_says_so(job: Job, hub: FakeGitHub) -> None:
     done = job(GITHUB_TOKEN="")
     assert "note: no comment: GITHUB_TOKEN is not set for this step" in done.err
+    assert "${{ github.token }}" in done.err
     assert "GITHUB_TOKEN" not in job(GITHUB_TOKEN="", fails=False).err
     assert hub.requests == []
 

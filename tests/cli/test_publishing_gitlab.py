@@ -83,6 +83,7 @@ def test_a_jobs_token_writes_no_notes(job: Job, lab: FakeGitLab) -> None:
     assert done.code == 1
     assert "no comment and no status: GITLAB_TOKEN is not set" in done.err
     assert "CI_JOB_TOKEN writes neither" in done.err
+    assert "note: no comment: GITLAB_TOKEN" in job(GITLAB_TOKEN="").err
     assert lab.requests == []
 
 
