@@ -70,10 +70,11 @@ def act(  # noqa: PLR0913 - what a run of a workflow has, each by its name
     event: str = "push",
     payload: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
+    token: str = TOKEN,
 ) -> dict[str, Job]:
     """Runs `workflow` in `repository`; gives its jobs by their names.
 
-    payload: what GitHub says of the event. env: of the runner.
+    payload: what GitHub says of the event. env: of the runner. token: of the workflow.
     """
     file = repository / ".github/workflows/tests.yml"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +85,7 @@ def act(  # noqa: PLR0913 - what a run of a workflow has, each by its name
         program("act"), event, "--eventpath", str(said), "--workflows", str(file), "--json",
         "--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--no-skip-checkout",
         "--action-cache-path", str(repository.parent / "act"),
-        "--secret", f"GITHUB_TOKEN={TOKEN}",
+        "--secret", f"GITHUB_TOKEN={token}",
         "--local-repository", f"{OWN}={action}",
     ]  # fmt: skip
     for name in _used(workflow + (action / "action.yml").read_text()):
