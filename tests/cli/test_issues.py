@@ -225,6 +225,18 @@ def test_assign_and_unassign(issues: Callable[..., Done], datadog: FakeDatadog) 
     assert "is so already" in issues("unassign", issue_id(1)).out
 
 
+def test_somebody_is_named_as_the_policy_does(
+    issues: Callable[..., Done], datadog: FakeDatadog
+) -> None:
+    Path("flakegate.yml").write_text(f'version: 1\nowners: {{"@org/payments": {USER}}}\n')
+    done = issues("assign", issue_id(1), "@org/paymnts")
+    assert (done.code, datadog.requests) == (2, [])
+    assert "did you mean `@org/payments`?" in done.err
+    assert "names @org/payments" in issues("assign", issue_id(1), "x").err
+    assert issues("assign", issue_id(1), "@Org/Payments").code == 0
+    assert datadog.tracking[1]["related"]["assignee"] == USER
+
+
 def test_one_that_is_not_there_keeps_no_other_from_its_state(
     issues: Callable[..., Done], datadog: FakeDatadog
 ) -> None:
@@ -274,7 +286,7 @@ def test_the_journal_comes_first(issues: Callable[..., Done], datadog: FakeDatad
         (("set-state", issue_id(1) + "0", "OPEN"), "not the id of an issue"),
         (("set-state", "OPEN"), "Missing argument"),
         (("show", "../../v1/validate"), "not the id of an issue"),
-        (("assign", issue_id(1), "dana"), "'dana' is not the id of a user"),
+        (("assign", issue_id(1), "dana"), "names of people and teams go into `owners`"),
         (("search", "--from", "yesterday"), "--from 'yesterday' is not a time"),
         (("search", "--from", "-1d"), "is not a time"),
         (("search", "--to", "99999-01-01"), "is not a time"),
