@@ -175,8 +175,16 @@ def _say(told: Sequence[Told]) -> None:
         change = {
             "already": "is so already, nothing is changed",
             "not-sent": "not sent",
-        }.get(each.outcome, f"{each.step or ''} {_HOW.get(each.outcome, '')}".strip())
+        }.get(each.outcome, f"{_change_of(each)} {_HOW.get(each.outcome, '')}".strip())
         print(terminal(f"{each.issue_id}  {change}{title}"))
+
+
+def _change_of(told: Told) -> str:
+    """In words; who an issue is assigned to by now, by their name."""
+    step, assignee = told.step, told.issue.assignee if told.issue else None
+    if step and step.what == "assignee" and assignee and assignee.id == step.after:
+        return f"assigned to {assignee}"
+    return str(step or "")
 
 
 _HOW = {"planned": "(--dry-run)", "failed": "(failed)", "unknown": "(perhaps made)"}

@@ -1,11 +1,12 @@
-"""`error_tracking` of a rule, and `owners`: what becomes of a test's issue in Error Tracking."""
+"""`error_tracking` of a rule, and `owners`: what becomes of a test's issue in Error Tracking.
+
+What issues are is loaded only where a policy speaks of them: a green gate reads a policy, too.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flakegate.error_tracking.issue import TRACKS, IssueState, uuid
-from flakegate.error_tracking.query import flaw
 from flakegate.policy.document import Mapping, Scalar
 from flakegate.policy.literals import did_you_mean
 from flakegate.policy.rules import OWNER, Owner, TrackingSettings
@@ -25,6 +26,8 @@ def owners(policy: Section) -> tuple[Owner, ...]:
     node = policy.get("owners")
     if node is None:
         return ()
+    from flakegate.error_tracking.issue import uuid
+
     if not isinstance(node, Mapping):
         policy.section("owners", ('"@org/team"',))  # says what it must be
         return ()
@@ -46,6 +49,9 @@ def error_tracking(rule: Section, known: Sequence[Owner]) -> TrackingSettings | 
     """`error_tracking` of a rule; None where it has none. known: the policy's `owners`."""
     if rule.get("error_tracking") is None:
         return None
+    from flakegate.error_tracking.issue import TRACKS, IssueState
+    from flakegate.error_tracking.query import flaw
+
     section = rule.section("error_tracking", KEYS)
     defaults = TrackingSettings()
     scalar = section.scalar("query")
@@ -72,6 +78,8 @@ def _assign(section: Section, known: Sequence[Owner]) -> str | None:
         if not known:
             _complain(section, scalar, "needs `owners`", 'owners: {"@org/team": USER-ID}')
         return OWNER
+    from flakegate.error_tracking.issue import uuid
+
     named = next((each.user for each in known if each.name == written), None)
     found = named or uuid(written)
     if found is None:

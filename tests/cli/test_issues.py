@@ -208,7 +208,7 @@ def test_a_rehearsal_writes_nothing(issues: Callable[..., Done], datadog: FakeDa
 
 
 def test_assign_and_unassign(issues: Callable[..., Done], datadog: FakeDatadog) -> None:
-    assert issues("assign", issue_id(1), USER).code == 0
+    assert "assigned to Dana Field" in issues("assign", issue_id(1), USER).out
     assert datadog.tracking[1]["related"]["assignee"] == USER
     document = json.loads(issues("unassign", issue_id(1), "--format", "json").out)
     assert document["changes"] == [
