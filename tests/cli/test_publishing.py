@@ -363,15 +363,16 @@ def test_two_jobs_at_once_leave_one_comment(job: Job, hub: FakeGitHub, folder: P
 
 @pytest.mark.parametrize(
     "name",
-    ["test_{}", "🔥" * 70 + "{}", "`|<b>@everyone" * 12 + "{}"],
+    ["test_{}", "🔥" * 250 + "{}", "`|<b>@everyone" * 12 + "{}"],
     ids=["plain", "emoji", "markup"],
 )
 def test_thousands_of_failures_are_a_comment_within_the_limit(
     job: Job, hub: FakeGitHub, folder: Path, name: str
 ) -> None:
     names = (quoteattr(name.format(number)) for number in range(5_000))
-    message = quoteattr("🔥 expected 42 " * 60)
-    cases = (f"<testcase name={each}><failure message={message}/></testcase>" for each in names)
+    message = quoteattr("🔥 expected 42 🔥" * 80)
+    failure = f"<failure message={message}/>"
+    cases = (f"<testcase name={each} file={each}>{failure}</testcase>" for each in names)
     write(folder, "many.xml", f"<testsuite>{''.join(cases)}</testsuite>")
     done = job("many.xml", "--status", GITHUB_OUTPUT=str(folder / "output"))
     assert done.code == 1

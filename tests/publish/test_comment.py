@@ -119,6 +119,8 @@ def test_no_comment_where_none_is_due() -> None:
         (GREEN, replace(RED, leg="ff", attempt="9"), False),
         (GREEN, replace(RED, attempt="9"), True),
         (RED, GREEN, True),
+        (GREEN, GREEN, True),
+        (GREEN, replace(GREEN, leg="ff"), True),
         (RED, replace(RED, leg="ff"), True),
         (GREEN, replace(RED, run="76"), True),
         (RED, replace(GREEN, run="78"), False),
