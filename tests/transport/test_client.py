@@ -8,7 +8,7 @@ import time
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -344,6 +344,19 @@ def test_a_redirect_never_carries_the_keys_on(wire: Wire) -> None:
         assert elsewhere.requests == []
     assert error.tip is not None
     assert "--api-url" in error.tip
+
+
+def test_a_redirect_that_is_wanted_is_an_address_and_nobody_goes_there(wire: Wire) -> None:
+    transport = wire.transport()
+    with FakeDatadog() as elsewhere, closing(transport):
+        address = f"{elsewhere.url}/a?sig=b%2Fc"
+        wire.fake.script.append(Reply(status=302, headers={"Location": address}))
+        assert transport.send("GET", "/x", moved=True) == address.encode()
+        for reply in (Reply(status=302), Reply(status=404, headers={"Location": address})):
+            wire.fake.script.append(reply)
+            with pytest.raises(BackendError, match=str(reply.status)):
+                transport.send("GET", "/x", moved=True)
+        assert elsewhere.requests == []
 
 
 def test_the_service_knows_better_what_to_do(wire: Wire) -> None:
