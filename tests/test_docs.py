@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+import yaml
 
 from flakegate.backends.datadog.access import API_KEY, APP_KEY, SITE, TOKEN
 from flakegate.ci.detect import OVERRIDES
+from flakegate.cli.call import POLICY_FILES
 from flakegate.cli.main import COMMANDS, flakegate
 from flakegate.drift import CODES
 from flakegate.errors import MEANING
@@ -125,6 +127,14 @@ def test_what_drift_finds_and_what_datadog_is_asked() -> None:
 def test_outputs_of_a_step() -> None:
     table = re.findall(r"^\| `([a-z-]+)` \| [^|\n]+ \|$", PUBLISHING, re.MULTILINE)
     assert table == list(outputs(SUMMARIES["blocked"], "", None))
+
+
+def test_the_hook_before_a_commit() -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert hook["id"] in PUBLISHING
+    assert hook["entry"].split()[1:] == ["check"]
+    assert all(re.search(hook["files"], name) for name in POLICY_FILES)
+    assert not re.search(hook["files"], "examples/flakegate.yml")
 
 
 def test_every_link_leads_somewhere() -> None:
