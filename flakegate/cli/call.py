@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flakegate.backends.snapshot import Saved
     from flakegate.backends.store.store import Store
     from flakegate.ci.context import CIContext
+    from flakegate.error_tracking.client import ErrorTracking
     from flakegate.journal import Journal
 
 POLICY_FILES = ("flakegate.yml", ".github/flakegate.yml")
@@ -77,8 +78,8 @@ class Call:
         found = warnings(self.policy, now=self.now, fields=None)
         return [f"{each.file}:{each.place.line}: {each.message}" for each in found]
 
-    def journal(self, backend: Backend, context: CIContext) -> Journal:
-        """The record of what is changed."""
+    def journal(self, backend: Backend | ErrorTracking, context: CIContext) -> Journal:
+        """The record of what is changed, of tests as of issues."""
         import secrets
         from itertools import count
 
@@ -87,7 +88,7 @@ class Call:
         name, batches = secrets.token_hex(6), count(1)
         # Datadog dates a change by its own clock, and a call may have waited long for its turn;
         # the store dates it by the call.
-        clock = (lambda: self.now) if as_store(backend) else self.clock
+        clock = (lambda: self.now) if backend.kind == "store" else self.clock
         return Journal(
             path=Path(JOURNAL),
             run=context.key,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flakegate.cli.acting import make_plan, needed_tests
-from flakegate.error_tracking.followups import Followed, follow_ups
 from flakegate.errors import StoppedError
 from flakegate.wording import count
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from flakegate.backends.base import Backend
     from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
-    from flakegate.error_tracking.followups import FollowUp
+    from flakegate.error_tracking.followups import Followed, FollowUp
     from flakegate.model import Transition
     from flakegate.policy.plan import Plan
 
@@ -32,6 +31,8 @@ def plan_with_follow_ups(
     plan = make_plan(call, context, backend, tests)
     if not any(rule.error_tracking for rule in call.policy.rules):
         return plan, ()
+    from flakegate.error_tracking.followups import follow_ups
+
     moving = {each.test_id for each in plan.transitions}
     by_id = {test.id: test for test in tests if test.id in moving}
     found = follow_ups(call.policy, plan.transitions, by_id, call.now)
@@ -43,6 +44,10 @@ def plan_with_follow_ups(
 
 def proposed(found: Sequence[FollowUp], transitions: Sequence[Transition]) -> tuple[Followed, ...]:
     """What would be searched after these changes, and what would come of it."""
+    if not found:
+        return ()
+    from flakegate.error_tracking.followups import Followed
+
     return tuple(
         Followed(follow_up=each, planned=True, problem=each.problem)
         for each in found

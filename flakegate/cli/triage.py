@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from dataclasses import dataclass
 from http import HTTPStatus
-from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flakegate.ci.permission import may_apply
 from flakegate.cli.acting import person
-from flakegate.cli.call import JOURNAL
 from flakegate.cli.say import complain
 from flakegate.cli.tracking import opened_tracking
 from flakegate.error_tracking.issue import uuid
 from flakegate.error_tracking.making import make
 from flakegate.errors import BackendError, ExitCode, NothingChangedError, UsageError
 from flakegate.escape import terminal
-from flakegate.journal import Cause, Journal
+from flakegate.journal import Cause
 from flakegate.publish import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flakegate.ci.context import CIContext
     from flakegate.cli.call import Call
     from flakegate.error_tracking.client import ErrorTracking
     from flakegate.error_tracking.issue import Issue
     from flakegate.error_tracking.steps import Step
+    from flakegate.journal import Journal
 
 EXAMPLE = "87cb11a0-278c-440a-99fe-701223c80296"
 # Answers about one issue: the others can still be changed.
@@ -92,7 +88,7 @@ def triage(
         raise UsageError(f"issues are not changed here: {permission.because}")
     cause = Cause(rule=None, reason=why.strip(), actor=person(call.env))
     with opened_tracking(call) as tracking:
-        journal = None if dry_run else journal_of(call, context)
+        journal = None if dry_run else call.journal(tracking, context)
         told: list[Told] = []
         for each in ids:
             if any(one.stops for one in told):
@@ -112,19 +108,6 @@ def triage(
         if one.error:
             complain(f"{one.issue_id}: {one.error.message}", tip=one.error.tip)
     return code
-
-
-def journal_of(call: Call, context: CIContext) -> Journal:
-    """Where changes of issues are recorded, beside those of states."""
-    name, batches = secrets.token_hex(6), count(1)
-    return Journal(
-        path=Path(JOURNAL),
-        run=context.key,
-        backend="datadog",
-        repository=context.repository,
-        clock=lambda: call.now,
-        token=lambda: f"{name}-{next(batches)}",
-    )
 
 
 def _change(

@@ -58,6 +58,8 @@ class Found:
 class ErrorTracking:
     """The issues of one Datadog organisation. All methods raise BackendError."""
 
+    kind = "datadog"  # in the journal, as a backend's
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
