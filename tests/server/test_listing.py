@@ -29,6 +29,8 @@ QUERIES = (
     "env:a",
     "@test.suite:s1 OR fingerprint_fqn:3",
     "@test.suite:s1 flaky_test_state:fixed",
+    "@test.suite:s1 OR @test.name:m*",
+    "fingerprint_fqn:3 OR -flaky_test_state:active",
 )
 FIGURES = st.none() | st.integers(0, 3)
 TESTS = st.lists(

@@ -132,6 +132,7 @@ def test_a_change_of_a_state_is_made_told_and_remembered(server: Running) -> Non
         ],
     }
     assert states(server) == {A: "quarantined", B: "active", C: "active"}
+    assert server.update(**{A: "quarantined"}).json()["data"]["attributes"]["has_errors"] is False
     answer = server.search(
         f"fingerprint_fqn:{A}",
         filter={
