@@ -21,8 +21,6 @@ from flakegate.publish.outputs import LONGEST, write
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-IN_DOTENV = {"exit-code", "summary-file"}
-
 
 def main() -> int:
     """Makes the calls that the inputs describe; returns the exit code of the step."""
@@ -33,6 +31,10 @@ def main() -> int:
         complain(error.message, tip=error.tip)
         code = error.exit_code
     _output(env, "exit-code", str(int(code)))
+    if path := env.get("FLAKEGATE_DOTENV"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"FLAKEGATE_EXIT_CODE={int(code)}\n")
     return int(code)
 
 
@@ -106,12 +108,9 @@ def _leave_shard(given: Inputs, folder: Path, env: Mapping[str, str]) -> int:
 
 
 def _output(env: Mapping[str, str], name: str, value: str) -> None:
-    """Sets an output of the step on GitHub; in GitLab's dotenv report what fits into a line."""
+    """Sets an output of the step on GitHub."""
     if path := env.get("GITHUB_OUTPUT"):
         write({name: value}, path, lambda: f"end-{secrets.token_hex(16)}")
-    elif (path := env.get("FLAKEGATE_DOTENV")) and name in IN_DOTENV and value.isprintable():
-        with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"FLAKEGATE_{name.upper().replace('-', '_')}={value}\n")
 
 
 if __name__ == "__main__":

@@ -98,20 +98,22 @@ def annotate(call: Call, summary: Summary) -> None:
 
 
 def set_outputs(call: Call, summary: Summary, plan: str, summary_file: str | None) -> bool:
-    """Sets the step's outputs, where there is such a step; False where that failed."""
-    path = call.env.get("GITHUB_OUTPUT")
-    if not path:
+    """Sets the step's outputs, or the job's, where there are any; False where that failed."""
+    path, dotenv = (call.env.get(name) for name in ("GITHUB_OUTPUT", "FLAKEGATE_DOTENV"))
+    if not path and not dotenv:
         return True
     import secrets
 
-    from flakegate.publish.outputs import outputs, write
+    from flakegate.publish.outputs import outputs, write, write_dotenv
 
-    trouble = write(
-        outputs(summary, plan, summary_file), path, lambda: f"flakegate-{secrets.token_hex(16)}"
-    )
-    if trouble:
+    given = outputs(summary, plan, summary_file)
+    troubles = [
+        path and write(given, path, lambda: f"flakegate-{secrets.token_hex(16)}"),
+        dotenv and write_dotenv(given, dotenv),
+    ]
+    for trouble in filter(None, troubles):
         warn(trouble)
-    return trouble is None
+    return not any(troubles)
 
 
 def _comment(

@@ -1,4 +1,4 @@
-"""The outputs of a step of GitHub Actions: what later steps read of a call."""
+"""What later steps of GitHub Actions, and later jobs of GitLab CI, read of a call."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from flakegate.summary import Summary
 
 LONGEST = 256 * 1024  # characters of one output; all outputs of a job have 1 MiB
+
+LONGEST_VARIABLE = 500  # characters: a dotenv report may have 5 KiB
 
 
 def outputs(summary: Summary, plan: str, summary_file: str | None) -> dict[str, str]:
@@ -41,4 +43,24 @@ def write(given: Mapping[str, str], path: str, token: Callable[[], str]) -> str 
             file.write(text)
     except OSError as error:
         return f"the step's outputs could not be written to {path}: {error.strerror}"
+    return None
+
+
+def write_dotenv(given: Mapping[str, str], path: str) -> str | None:
+    """Writes a dotenv report of GitLab: FLAKEGATE_VERDICT and so on. What went wrong, in words.
+
+    What GitLab would not take is left out (a value is one line, and all of a report 5 KiB), and so
+    is the exit code, which the job adds at its end.
+    """
+    lines = [
+        f"FLAKEGATE_{name.upper().replace('-', '_')}={value}\n"
+        for name, value in given.items()
+        if name not in {"plan", "exit-code"}
+        and value.isprintable()
+        and len(value) <= LONGEST_VARIABLE
+    ]
+    try:
+        Path(path).write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        return f"the dotenv report could not be written to {path}: {error.strerror}"
     return None

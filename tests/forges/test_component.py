@@ -78,9 +78,14 @@ def test_a_merge_request(shop: Path) -> None:
     assert not list(shop.rglob("by-args*"))
     assert "GITLAB_TOKEN is not set for this step" in ran.log
     assert "flakegate/summary.md" in left(shop, "blocked")
-    assert left(shop, "excused")["flakegate/flakegate.env"].read_text() == (
-        "FLAKEGATE_SUMMARY_FILE=flakegate/summary.md\nFLAKEGATE_EXIT_CODE=0\n"
-    )
+    assert left(shop, "excused")["flakegate/flakegate.env"].read_text().splitlines() == [
+        "FLAKEGATE_VERDICT=pass",
+        "FLAKEGATE_BLOCKED=0",
+        "FLAKEGATE_EXCUSED=1",
+        "FLAKEGATE_CHANGED=0",
+        "FLAKEGATE_SUMMARY_FILE=flakegate/summary.md",
+        "FLAKEGATE_EXIT_CODE=0",
+    ]
     assert "flakegate/shard.json.gz" not in left(shop, "blocked")  # its store is elsewhere
     shard = left(shop, "carried")["flakegate/shard.json.gz"]
     run = decode_shard(shard.read_bytes(), "carried")

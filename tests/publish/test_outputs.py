@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakegate.publish.outputs import LONGEST, outputs, write
+from flakegate.publish.outputs import LONGEST, LONGEST_VARIABLE, outputs, write, write_dotenv
 from tests.summaries import SUMMARIES
 
 if TYPE_CHECKING:
@@ -54,3 +54,16 @@ def test_no_value_ends_early(
 
 def test_a_file_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert "could not be written" in (write({"a": "b"}, str(tmp_path), lambda: "m") or "")
+
+
+def test_a_dotenv_report_has_what_fits_into_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "job.env"
+    given = outputs(SUMMARIES["blocked"], "{}", "a\nFLAKEGATE_VERDICT=pass")
+    assert write_dotenv({**given, "long": "x" * (LONGEST_VARIABLE + 1)}, str(path)) is None
+    assert path.read_text().splitlines() == [
+        "FLAKEGATE_VERDICT=block",
+        "FLAKEGATE_BLOCKED=1",
+        "FLAKEGATE_EXCUSED=2",
+        "FLAKEGATE_CHANGED=0",
+    ]
+    assert "could not be written" in (write_dotenv(given, str(tmp_path / "none/job.env")) or "")
