@@ -21,6 +21,8 @@ from flakegate.publish.outputs import LONGEST, write
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
+NOTHING_TO_RECORD = {ExitCode.USAGE, ExitCode.INCOMPLETE, ExitCode.BUG, ExitCode.INTERRUPTED}
+
 
 def main() -> int:
     """Makes the calls that the inputs describe; returns the exit code of the step."""
@@ -56,7 +58,7 @@ def _carried_out(given: Inputs, env: MutableMapping[str, str]) -> int:
     # This copy of the history ends with the job: the one that collects changes the states.
     kept = ("--no-apply",) if given.mode == "run" and carried and not given.apply else ()
     code = run(call(given, *kept))
-    if given.mode == "run" and given.paths and carried:
+    if given.mode == "run" and given.paths and carried and code not in NOTHING_TO_RECORD:
         _leave_shard(given, folder, env)
     return code
 
