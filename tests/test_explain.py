@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flakegate.excuse import excuse
 from flakegate.explain import Backing, Explanation, Fate, fate, nearest
 from flakegate.explained import lines, to_json
-from flakegate.excuse import excuse
 from flakegate.model import FlakyTest, History, State, StateCause, Steady
 from flakegate.policy.decide import consider, decide
 from flakegate.policy.evidence import Evidence
