@@ -9,6 +9,7 @@ import pytest
 
 from flakegate.hosted import artifact_name
 from flakegate.record import decode_shard
+from tests.fake_github import OF_WORKFLOW, FakeGitHub
 from tests.forges.act import ROOT, act, copy_of_the_action
 from tests.forges.shop import make_shop
 
@@ -41,7 +42,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         "CACHES": str(folder / "caches"),
         "ARTIFACTS": str(folder / "artifacts"),
     }
-    jobs = act(repository, WORKFLOW, action=action, env=env)
+    with FakeGitHub() as hub:
+        env["GITHUB_API_URL"] = hub.url
+        jobs = act(repository, WORKFLOW, action=action, env=env, token=OF_WORKFLOW)
     left = {each.name: sorted(each.iterdir()) for each in (folder / "artifacts").iterdir()}
     return Ran(jobs=jobs, artifacts=left)
 
