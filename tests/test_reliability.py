@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs/reliability.md").read_text()
-ROWS = [
-    tuple(cell.strip() for cell in line.strip("|").split(" | "))
-    for line in PAGE.split("## Faults")[1].split("\n## ")[0].splitlines()
-    if line.startswith("| ") and not line.startswith("| fault ")
-]
+from tests.pages import is_a_test, table
+
+ROWS = table("reliability.md", "Faults")
 FAULTS = (
     "429 with headers", "429 without headers", "429 storm", "500, 502, 503, 504",
     "connection refused", "reset before the answer", "reset in the middle of the answer",
@@ -28,13 +21,6 @@ FAULTS = (
 )  # fmt: skip
 
 
-@cache
-def names_in(path: str) -> set[str]:
-    """The names of the tests in a file."""
-    tree = ast.parse((ROOT / path).read_text())
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_fault_is_in_the_table(fault: str) -> None:
     assert fault in {row[0] for row in ROWS}
@@ -45,6 +31,4 @@ def test_every_row_is_whole_and_names_a_test_that_is_there(row: tuple[str, ...])
     _, _, does, code, test = row
     assert does
     assert re.fullmatch(r"\d+( or \d+)*", code)
-    path, name = test.strip("`").split("::")
-    assert name.startswith("test_")
-    assert name in names_in(path)
+    assert is_a_test(test)
