@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flakegate.explain import origin
@@ -12,6 +11,7 @@ from flakegate.policy.holds import REGRESSION
 from flakegate.policy.limits import OUT_OF_GATE
 from flakegate.policy.reasons import shown
 from flakegate.policy.syntax import And, Leaf, Node, Not, Or, leaves
+from flakegate.times import iso
 from flakegate.wording import count, day, since
 
 if TYPE_CHECKING:
@@ -346,6 +346,4 @@ def _clause(finding: Finding, told: Explanation) -> dict[str, Any]:
 
 
 def _iso(at: float | None) -> str | None:
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
+    return None if at is None else iso(at)

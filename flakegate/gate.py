@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ from flakegate.errors import ExitCode
 from flakegate.excuse import BLOCKED, excuse
 from flakegate.junit import Case, Outcome, Problem, Report
 from flakegate.results import UNTOLD
+from flakegate.times import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -196,8 +196,7 @@ def to_json(verdict: Verdict) -> dict[str, Any]:
         ],
     }
     if verdict.snapshot is not None:
-        at = datetime.fromtimestamp(verdict.snapshot, timezone.utc)
-        document["snapshot"] = {"taken_at": at.isoformat().replace("+00:00", "Z")}
+        document["snapshot"] = {"taken_at": iso(verdict.snapshot)}
     if verdict.wrote:
         document["reports"] = [
             {"report": each.report, "framework": each.framework, "guessed": each.guessed}

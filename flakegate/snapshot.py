@@ -17,7 +17,8 @@ import msgspec
 from flakegate.errors import BackendError
 from flakegate.model import FlakyTest, State, StateCause
 from flakegate.policy.fields import FIELDS
-from flakegate.wording import count, moment, saved
+from flakegate.times import iso
+from flakegate.wording import count, saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +98,7 @@ def row(test: FlakyTest, now: float) -> dict[str, Any]:
         name: field.get(test, now) for name, field in FIELDS.items() if name not in AGES | {*found}
     }
     times = {name: getattr(test, name) for name in TIMES}
-    found |= {name: None if at is None else moment(at) for name, at in times.items()}
+    found |= {name: None if at is None else iso(at) for name, at in times.items()}
     found["attempt_to_fix_id"] = test.attempt_to_fix_id
     found["rule"] = test.cause.rule if test.cause else None
     found["actor"] = test.cause.actor if test.cause else None
@@ -114,7 +115,7 @@ def document(
         "version": VERSION,
         "repository": context.repository,
         "backend": backend,
-        "taken_at": moment(now),
+        "taken_at": iso(now),
         "complete": complete,
         "run": context.pipeline if context.run_id else None,
     }

@@ -46,7 +46,10 @@ def choose(text: str, calls: Sequence[PastCall]) -> PastCall:
         message = "\n".join([f"{len(found):,} calls match {text!r}", *rows, *more])
         raise UsageError(message, tip="name one by the beginning of its line")
     if not calls:
-        raise UsageError("the journal knows of no changes here: there is nothing to undo")
+        raise UsageError(
+            "the journal knows of no changes here: there is nothing to undo",
+            tip="restore .flakegate/journal.jsonl of the job that made them, or `flakegate set` tests",
+        )
     raise UsageError(
         f"no call that changed something matches {text!r}",
         tip="`flakegate undo` lists the latest; a part of a run's key will do, and so does `last`",

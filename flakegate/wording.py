@@ -113,11 +113,6 @@ def size(number: int) -> str:
     return f"{value:,.{1 if value < 9.95 else 0}f} {units[-1]}"  # noqa: PLR2004 - rounds to 10
 
 
-def moment(at: float) -> str:
-    """A time in a document: ISO 8601, UTC."""
-    return datetime.fromtimestamp(at, timezone.utc).isoformat().replace("+00:00", "Z")
-
-
 def saved(at: float, now: float) -> str:
     """When a snapshot was saved: `20 Nov 11:00 UTC, 3 hours ago`."""
     clock = f"{datetime.fromtimestamp(at, timezone.utc):%H:%M} UTC"

@@ -17,6 +17,7 @@ PURE = (
     "flakegate.errors",
     "flakegate.model",
     "flakegate.version",
+    "flakegate.times",
     "flakegate.policy",
     "flakegate.junit",
     "flakegate.reading",

@@ -63,7 +63,10 @@ class Saved:
     def update(self, changes: Sequence[Transition]) -> list[UpdateResult]:
         """Refuses: what is saved does not change."""
         del changes
-        raise BackendError("the states of a snapshot cannot be changed")
+        raise BackendError(
+            "the states of a snapshot cannot be changed",
+            tip="leave out --snapshot where states are to change",
+        )
 
     def last_changes(self, tests: Sequence[FlakyTest]) -> dict[str, StateCause]:
         """What it was saved with."""
@@ -125,4 +128,6 @@ def _content(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BackendError(f"cannot be read: {error.strerror}") from None
+        raise BackendError(
+            f"cannot be read: {error.strerror}", tip="check the file's permissions, and the disk"
+        ) from None

@@ -109,7 +109,10 @@ def _saved(call: Call, context: CIContext, backend: Backend, plan_file: str) -> 
         text = Path(plan_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"cannot read the plan {plan_file}: {why}") from None
+        raise UsageError(
+            f"cannot read the plan {plan_file}: {why}",
+            tip="`flakegate plan --out FILE` writes one; without FILE a fresh plan is applied",
+        ) from None
     plan = parse(text, plan_file)
     why_stale = stale(
         plan, repository=context.repository, policy_digest=call.policy.digest, now=call.now

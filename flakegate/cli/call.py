@@ -139,6 +139,18 @@ def need_policy(call: Call) -> None:
         )
 
 
+def need_trust(context: CIContext, what: str) -> None:
+    """Raises UsageError in a job of a fork, where nobody may change anything. what: in words."""
+    from flakegate.ci.permission import may_apply
+
+    permission = may_apply("always", context, override=True)
+    if not permission.allowed:
+        raise UsageError(
+            f"{what} are not changed here: {permission.because}",
+            tip="do it in a job of the repository's own, or on a machine of yours",
+        )
+
+
 def policy_path(option: str | None, folder: Path) -> Path | None:
     """The policy file: as named, else the first of the usual places that has one."""
     if option is not None:
@@ -238,7 +250,10 @@ def opened_store(
     with opened(call, context, write=write, warn=warn) as backend:
         store = as_store(backend)
         if store is None:
-            raise UsageError(f"runs are recorded in the store, not in {backend.kind}")
+            raise UsageError(
+                f"runs are recorded in the store, not in {backend.kind}",
+                tip="add --backend store; Datadog's tracers report runs to Datadog by themselves",
+            )
         yield store
 
 

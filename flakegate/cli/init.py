@@ -76,7 +76,10 @@ def _write(folder: Path, text: str) -> str:
         with (folder / name).open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UsageError(f"cannot write {name}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot write {name}: {error.strerror}",
+            tip="check the folder's permissions, or let --print show it instead",
+        ) from None
     return name
 
 

@@ -83,7 +83,10 @@ def command(
     from flakegate.cli.progress import progress
 
     if track and persona:
-        raise UsageError("--track and --persona are two ways to say whose errors: give one")
+        raise UsageError(
+            "--track and --persona are two ways to say whose errors",
+            tip="give one of them",
+        )
     if not query.strip():
         raise UsageError("--query is empty", tip="leave it out to search for all issues")
     call = begin(None, Where(api_url=api_url), verbose=verbose)

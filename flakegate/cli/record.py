@@ -93,7 +93,10 @@ def _write_shard(record: RunRecord, path: Path) -> str:
     try:
         held = path.read_bytes() if path.exists() else None
     except OSError as error:
-        raise UsageError(f"cannot read the shard {path}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read the shard {path}: {error.strerror}",
+            tip="name another file with --shard-out: what is there is never overwritten unread",
+        ) from None
     if held is None:
         write_whole(path, encode_shard(record), "the shard")
         return f"{count(len(record.results), 'test')} into {path}"

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, person
-from flakegate.cli.call import Where, begin, opened
+from flakegate.cli.call import Where, begin, need_trust, opened
 from flakegate.cli.causes import with_causes
 from flakegate.cli.select import select_all
 from flakegate.cli.telling import Output, applied_document, tell
@@ -72,9 +71,7 @@ def command(
     call = begin(policy_file, where, verbose=output.verbose)
     until = None if last_day is None else _end_of(last_day, call.now)
     context = call.context()
-    permission = may_apply("always", context, override=True)
-    if not permission.allowed:
-        raise UsageError(f"states are not changed here: {permission.because}")
+    need_trust(context, "states")
     warnings: list[str] = []
     with opened(call, context, write=not dry_run, warn=warnings.append) as backend:
         with in_turn(call, context, backend, write=not dry_run, warn=warnings.append):

@@ -12,7 +12,8 @@ from flakegate.cli import options
 from flakegate.cli.call import Call, Where, begin
 from flakegate.errors import ExitCode
 from flakegate.escape import json_text, terminal
-from flakegate.wording import DAY, clip, count, day, moment, size
+from flakegate.times import iso
+from flakegate.wording import DAY, clip, count, day, size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,15 +59,15 @@ def _document(path: Path, schema: int, found: Survey, call: Call) -> dict[str, A
         "bytes": _bytes(path),
         "schema": schema,
         "keep": call.policy.keep,
-        "looked_for_old_runs": found.looked and moment(found.looked),
+        "looked_for_old_runs": found.looked and iso(found.looked),
         "repositories": [
             {
                 "repository": each.repository,
                 "runs": each.runs,
                 "outages": each.outages,
                 "of_forks": each.forks,
-                "oldest_run": None if each.oldest is None else moment(each.oldest),
-                "newest_run": None if each.newest is None else moment(each.newest),
+                "oldest_run": None if each.oldest is None else iso(each.oldest),
+                "newest_run": None if each.newest is None else iso(each.newest),
                 "tests": each.tests,
                 "flaky": {state.value: number for state, number in each.flaky.items()},
                 "state_changes": each.changes,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flakegate.ci.permission import may_apply
 from flakegate.cli.acting import person
+from flakegate.cli.call import need_trust
 from flakegate.cli.say import complain
 from flakegate.cli.tracking import opened_tracking
 from flakegate.error_tracking.issue import uuid
@@ -83,9 +83,8 @@ def triage(
     """
     ids = tuple(dict.fromkeys(map(issue_id, issues)))
     context = call.context()
-    permission = may_apply("always", context, override=True)
-    if not permission.allowed and not dry_run:
-        raise UsageError(f"issues are not changed here: {permission.because}")
+    if not dry_run:
+        need_trust(context, "issues")
     cause = Cause(rule=None, reason=why.strip(), actor=person(call.env))
     with opened_tracking(call) as tracking:
         journal = None if dry_run else call.journal(tracking, context)

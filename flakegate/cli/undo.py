@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flakegate.ci.permission import may_apply
 from flakegate.cli import options
 from flakegate.cli.acting import carry_out, person
-from flakegate.cli.call import Call, Where, begin, opened
+from flakegate.cli.call import Call, Where, begin, need_trust, opened
 from flakegate.cli.causes import causes_of
 from flakegate.cli.say import note
 from flakegate.cli.telling import Output, applied_document, plan_document, tell
 from flakegate.cli.turns import in_turn
-from flakegate.errors import ExitCode, UsageError
+from flakegate.errors import ExitCode
 from flakegate.escape import terminal
 from flakegate.policy.holds import day
 from flakegate.policy.needs import afresh
 from flakegate.policy.plan import Plan
 from flakegate.summary import Summary
+from flakegate.times import iso
 from flakegate.undo import MOST, choose, in_a_line, put_back
 from flakegate.version import VERSION
 
@@ -63,9 +62,8 @@ def command(
     call = begin(policy_file, where, verbose=output.verbose)
     context = call.context()
     write = write and not dry_run
-    permission = may_apply("always", context, override=True)
-    if write and not permission.allowed:
-        raise UsageError(f"states are not changed here: {permission.because}")
+    if write:
+        need_trust(context, "states")
     warnings: list[str] = []
     with opened(call, context, write=write, warn=warnings.append) as backend:
         place = f"{backend.kind} {backend.place}"
@@ -162,10 +160,9 @@ def _list(calls: Sequence[PastCall], place: str, output: Output) -> int:
 
 
 def _document(past: PastCall) -> Any:
-    moment = datetime.fromtimestamp(past.at, tz=timezone.utc).isoformat()
     return {
         "call": past.name,
         "run": past.run,
-        "at": moment.replace("+00:00", "Z"),
+        "at": iso(past.at),
         "changes": [{"by": by, "count": many} for by, many in past.by],
     }

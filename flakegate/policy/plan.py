@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from flakegate.errors import UsageError
 from flakegate.model import State, Transition
 from flakegate.policy.evidence import EVIDENCE
+from flakegate.times import iso
 
 VERSION = 1
 MAX_AGE = 86_400.0
@@ -92,7 +93,7 @@ def stale(
     if age > max_age:
         return f"it was made {age / 3600:.0f} hours ago, and {max_age / 3600:.0f} is the most"
     if age < -MAX_SKEW:
-        return f"it was made in the future ({_iso(plan.at)}): check the clock"
+        return f"it was made in the future ({iso(plan.at)}): check the clock"
     return None
 
 
@@ -104,7 +105,7 @@ def dump(plan: Plan) -> str:
         "backend": plan.backend,
         "policy": plan.policy,
         "policy_digest": plan.policy_digest,
-        "at": _iso(plan.at),
+        "at": iso(plan.at),
         "tests": plan.tests,
         "transitions": [_transition(each) for each in plan.transitions],
         "held": [_transition(each) for each in plan.held],
@@ -142,11 +143,6 @@ def parse(text: str, name: str) -> Plan:
         skipped=tuple(map(reader.skip, reader.items(fields, "skipped"))),
         unknown=tuple(map(reader.unknown, reader.items(fields, "unknown"))),
     )
-
-
-def _iso(at: float) -> str:
-    moment = datetime.fromtimestamp(at, tz=timezone.utc)
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _transition(transition: Transition) -> dict[str, str | None]:

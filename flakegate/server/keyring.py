@@ -67,7 +67,10 @@ def read(path: Path) -> tuple[Entry, ...] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError(f"cannot read the keys in {path}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read the keys in {path}: {error.strerror}",
+            tip="check its permissions: it belongs to whoever runs the server",
+        ) from None
     except msgspec.DecodeError as error:
         raise UsageError(
             f"{path} does not hold keys of flakegate: {error}",
@@ -121,6 +124,13 @@ def _hash(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot write {path}: {error.strerror}",
+        tip="check the permissions of its folder, and the room on the disk",
+    )
+
+
 @contextlib.contextmanager
 def _changing(path: Path) -> Iterator[Callable[[tuple[Entry, ...]], None]]:
     """Gives what writes the file anew, whole or not at all; nobody else changes it meanwhile."""
@@ -134,7 +144,7 @@ def _changing(path: Path) -> Iterator[Callable[[tuple[Entry, ...]], None]]:
             tip="try again; if none is running, remove that file",
         ) from None
     except OSError as error:
-        raise UsageError(f"cannot write {beside}: {error.strerror}") from None
+        raise _unwritable(beside, error) from None
 
     def write(entries: tuple[Entry, ...]) -> None:
         content = msgspec.json.format(msgspec.json.encode(_File(version=1, keys=entries)))
@@ -145,7 +155,7 @@ def _changing(path: Path) -> Iterator[Callable[[tuple[Entry, ...]], None]]:
                 os.fsync(descriptor)
             Path.replace(beside, path)
         except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from None
+            raise _unwritable(path, error) from None
 
     try:
         yield write

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from datetime import datetime, timezone
 
 import click
 
@@ -14,6 +13,7 @@ from flakegate.ci.clock import clock
 from flakegate.errors import ExitCode, UsageError
 from flakegate.escape import json_text, terminal
 from flakegate.server import keyring, options
+from flakegate.times import iso
 
 _LONGEST = 64  # characters of a name
 
@@ -47,7 +47,10 @@ def add(*, name: str, write: bool, store_url: str | None, output_format: str) ->
     """
     name = name.strip()
     if not name or len(name) > _LONGEST or not name.isprintable():
-        raise UsageError(f"a name has 1 to {_LONGEST} characters, all of them printable")
+        raise UsageError(
+            f"a name has 1 to {_LONGEST} characters, all of them printable",
+            tip="name who will use the keys: flakegate keys add ci",
+        )
     path = keyring.keys_path(store_location(store_url, os.environ))
     fixed = clock(os.environ)
     pair = keyring.add(path, name, write=write, now=time.time() if fixed is None else fixed)
@@ -70,7 +73,7 @@ def show(*, store_url: str | None, output_format: str) -> int:
     entries = keyring.read(path) or ()
     if output_format == "json":
         keys = [
-            {"name": each.name, "write": each.write, "created": _moment(each.created)}
+            {"name": each.name, "write": each.write, "created": iso(int(each.created))}
             for each in entries
         ]
         click.echo(json_text(json.dumps({"version": 1, "keys": keys}, indent=2)))
@@ -79,7 +82,7 @@ def show(*, store_url: str | None, output_format: str) -> int:
         click.echo(f"no keys in {terminal(str(path))}; `flakegate keys add NAME` makes some")
     for each in entries:
         may = "read, write" if each.write else "read"
-        click.echo(f"{terminal(each.name)}  {may}  since {_moment(each.created)}")
+        click.echo(f"{terminal(each.name)}  {may}  since {iso(int(each.created))}")
     return ExitCode.PASSED
 
 
@@ -91,7 +94,3 @@ def revoke(*, name: str, store_url: str | None) -> int:
     keyring.revoke(keyring.keys_path(store_location(store_url, os.environ)), name.strip())
     click.echo(f"the keys of {terminal(name)} are revoked")
     return ExitCode.PASSED
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -121,7 +121,10 @@ def _address(host: str, port: int) -> tuple[str, int]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "it is not an address"
-        raise UsageError(f"cannot listen at {host!a}: {why}") from None
+        raise UsageError(
+            f"cannot listen at {host!a}: {why}",
+            tip="give an address of this machine to --host, such as 127.0.0.1",
+        ) from None
     return str(found[4][0]), port
 
 

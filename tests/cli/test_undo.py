@@ -186,6 +186,7 @@ def test_forks_undo_nothing(call: Caller, datadog: FakeDatadog, folder: Path) ->
     done = call("undo", "17:1:policy", "--apply", **fork)
     assert done.code == 2
     assert "states are not changed here" in done.err
+    assert "a job of the repository's own" in done.err
     assert datadog.states == states
 
 

@@ -74,7 +74,7 @@ def _narrowed(repository: str, any_of: Sequence[str], more: str | None) -> str:
     parts = [f"@git.repository.id_v2:{quoted(repository)}", f"({' OR '.join(any_of)})"]
     if more and (narrower := more.strip()):
         if fault := unbalanced(narrower):
-            raise PolicyError(f"backend.query {fault}: {narrower}")
+            raise PolicyError(f"backend.query {fault}: {narrower}", tip="close what it opens")
         parts.append(f"({narrower})")
     return " AND ".join(parts)
 
