@@ -48,7 +48,7 @@ def choose(text: str, calls: Sequence[PastCall]) -> PastCall:
     if not calls:
         raise UsageError(
             "the journal knows of no changes here: there is nothing to undo",
-            tip="restore .flakegate/journal.jsonl of the job that made them, or `flakegate set` tests",
+            tip="restore .flakegate/journal.jsonl of the job that made them, or use `set`",
         )
     raise UsageError(
         f"no call that changed something matches {text!r}",
