@@ -17,8 +17,6 @@ from flakegate.policy.fields import FIELDS, Kind
 from flakegate.policy.literals import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jinja2 import nodes
     from jinja2.sandbox import SandboxedEnvironment
 
@@ -131,10 +129,10 @@ def _node_flaw(node: nodes.Node) -> Flaw | None:
     if kind not in _NODES:
         return f"has a `{kind.lower()}`, which a query cannot have", f"write `{_EXAMPLE}`"
     if isinstance(node, nodes.Name) and node.name != "test":
-        return f"names `{node.name}`, and knows only `test`", _near(node.name, ("test",))
+        return f"names `{node.name}`, and knows only `test`", did_you_mean(node.name, ("test",))
     if isinstance(node, nodes.Filter) and node.name not in FILTERS:
         known = f"filters are {', '.join(FILTERS)}"
-        return f"has an unknown filter `{node.name}`", _near(node.name, FILTERS) or known
+        return f"has an unknown filter `{node.name}`", did_you_mean(node.name, FILTERS) or known
     return _access_flaw(node)
 
 
@@ -156,7 +154,7 @@ def _access_flaw(node: nodes.Node) -> Flaw | None:
 def _field_flaw(name: str) -> Flaw | None:
     if name in NAMES:
         return None
-    return f"names an unknown field `test.{name}`", _near(name, NAMES) or (
+    return f"names an unknown field `test.{name}`", did_you_mean(name, NAMES) or (
         f"fields are {', '.join(NAMES)}"
     )
 
@@ -168,7 +166,3 @@ def _item_flaw(name: str, item: str) -> Flaw | None:
     if item and not is_list:
         return f"takes a letter of the text `test.{name}`", f"write `test.{name}`"
     return None
-
-
-def _near(written: str, known: Iterable[str]) -> str | None:
-    return did_you_mean(written, known)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from flakegate.backends.datadog.wire import UNREADABLE, nonsense
 from flakegate.error_tracking.issue import Case, Issue, User
-from flakegate.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -172,7 +172,7 @@ def decode_search(body: bytes, request: str) -> Found:
         else:
             issues.append(issue)
     if left_out and not issues:
-        raise _nonsense(request, left_out[0])
+        raise nonsense(request, left_out[0])
     return Found(issues=tuple(issues), size=len(answer.data or ()), left_out=tuple(left_out))
 
 
@@ -180,7 +180,7 @@ def decode_issue(body: bytes, request: str) -> Issue:
     """The issue that was read or changed. request: as above."""
     answer = _whole(body, _Answer, request)
     if not answer.data.id:
-        raise _nonsense(request, "the issue has no id")
+        raise nonsense(request, "the issue has no id")
     return _issue(answer.data, _by_name(answer.included))
 
 
@@ -272,7 +272,7 @@ def _read(raw: msgspec.Raw, kind: type[_Read]) -> _Read | None:
     """The value, or None: one odd part takes nothing else with it."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         loose: _Read | None = _loosely(raw, kind)
         return loose
 
@@ -281,14 +281,14 @@ def _loosely(raw: msgspec.Raw, kind: Any) -> Any:
     """The same without the fields that are not what they should be; None if it is no object."""
     try:
         parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     found: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         if field.name in parts:
             try:
                 found[field.name] = msgspec.json.decode(parts[field.name], type=field.type)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 continue
     try:
         return kind(**found)
@@ -299,15 +299,8 @@ def _loosely(raw: msgspec.Raw, kind: Any) -> Any:
 def _whole(body: bytes, kind: type[_Read], request: str) -> _Read:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
-        raise _nonsense(request, error) from None
-
-
-def _nonsense(request: str, why: object) -> BackendError:
-    return BackendError(
-        f"{request}: the answer is not what Datadog's API gives: {why}",
-        tip="check that the API address (DD_SITE, --api-url) is Datadog's and no proxy's page",
-    )
+    except UNREADABLE as error:
+        raise nonsense(request, error) from None
 
 
 def _whole_number(value: float | None) -> int | None:

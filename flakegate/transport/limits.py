@@ -44,8 +44,8 @@ def _reset(text: str | None, clock: float) -> float | None:
 def _retry_after(headers: Mapping[str, str], clock: float) -> float | None:
     """Seconds, or an HTTP date: measured by the server's own clock, where it tells that."""
     text = headers.get("Retry-After")
-    if text is None or (wait := _seconds(text)) is not None:
-        return wait if text is not None else None
+    if (wait := _seconds(text)) is not None:
+        return wait
     until = _date(text)
     if until is None:
         return None

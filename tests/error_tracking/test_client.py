@@ -62,6 +62,8 @@ def test_an_answer_without_a_body_or_its_length(
 ) -> None:
     datadog.script.append(Reply(raw=b"HTTP/1.1 204 No Content\r\n\r\n"))
     tracking.unassign(issue_id(1))
+    assert [request.method for request in datadog.requests] == ["DELETE"]
+    assert not datadog.script
 
 
 def test_a_time_with_more_issues_is_split_until_all_are_found(

@@ -220,9 +220,25 @@ JSON = st.recursive(
 
 @given(data=JSON, included=JSON)
 def test_whatever_comes_is_issues_or_words(data: Any, included: Any) -> None:
-    for decode in (searched, read):
-        with suppress(BackendError):
-            decode({"data": data, "included": included})
+    answer = {"data": data, "included": included}
+    with suppress(BackendError):
+        found = searched(answer)
+        assert found.size == len(found.issues) + len(found.left_out)
+        assert all(issue.id for issue in found.issues)
+    with suppress(BackendError):
+        assert read(answer).id
+
+
+DEEP = b"[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "nested", [b'{"data":' + DEEP, b'{"x":' + DEEP, b'{"data":[{"id":"a","attributes":' + DEEP]
+)
+def test_what_is_nested_too_deeply(nested: bytes) -> None:
+    for decode in (wire.decode_search, wire.decode_issue):
+        with pytest.raises(BackendError, match="not what Datadog's API gives"):
+            decode(nested, REQUEST)
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "-5"])

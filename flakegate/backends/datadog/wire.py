@@ -75,7 +75,7 @@ class _UpdateAnswer(msgspec.Struct):
 
 
 _ESCAPES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
-_UNREADABLE = (msgspec.DecodeError, RecursionError)  # the latter where it is nested too deeply
+UNREADABLE = (msgspec.DecodeError, RecursionError)  # the latter where it is nested too deeply
 _ANSWER = msgspec.json.Decoder(_Answer)
 _LOOSE_ANSWER = msgspec.json.Decoder(_LooseAnswer)
 _TEST = msgspec.json.Decoder(_Test)
@@ -134,7 +134,7 @@ def decode_page(
         raw = answer.data or []
         left_out: list[str] = []
         meta = answer.meta
-    except _UNREADABLE:
+    except UNREADABLE:
         raw, left_out, meta = _decode_loosely(_mended(body), request)
     tests: list[FlakyTest] = []
     for test in raw:
@@ -158,13 +158,13 @@ def _decode_loosely(
     """Test by test, after the page as a whole could not be read. Some test must be readable."""
     try:
         answer = _LOOSE_ANSWER.decode(body)
-    except _UNREADABLE as error:
-        raise _nonsense(request, error) from None
+    except UNREADABLE as error:
+        raise nonsense(request, error) from None
     read = [_test(item) for item in answer.data or []]
     tests = [item for item in read if isinstance(item, _Test)]
     left_out = [item for item in read if isinstance(item, str)]
     if left_out and not tests:
-        raise _nonsense(request, left_out[0])
+        raise nonsense(request, left_out[0])
     return tests, left_out, answer.meta
 
 
@@ -177,7 +177,7 @@ def _test(raw: msgspec.Raw) -> _Test | str:
     """A test, or why it cannot be read."""
     try:
         return _TEST.decode(raw)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return str(error)
 
 
@@ -188,8 +188,8 @@ def decode_update(body: bytes, changes: Sequence[Transition], request: str) -> l
     """
     try:
         answer = _UPDATE_ANSWER.decode(body).data.attributes
-    except _UNREADABLE as error:
-        raise _nonsense(request, error) from None
+    except UNREADABLE as error:
+        raise nonsense(request, error) from None
     said: dict[str, wire.Result] = {}
     for result in answer.results or []:
         earlier = said.get(result.id)
@@ -210,7 +210,8 @@ def _update_result(test_id: str, said: wire.Result | None) -> UpdateResult:
     return UpdateResult(test_id=test_id, ok=False, error=said.error or "Datadog gave no reason")
 
 
-def _nonsense(request: str, why: object) -> BackendError:
+def nonsense(request: str, why: object) -> BackendError:
+    """The error for an answer of Datadog's that is none."""
     return BackendError(
         f"{request}: the answer is not what Datadog's API gives: {why}",
         tip="check that the API address (DD_SITE, --api-url) is Datadog's and no proxy's page",
@@ -274,7 +275,7 @@ def _cause(state: State, seen: _Attributes) -> tuple[StateCause | None, float | 
     """
     try:
         history = _HISTORY.decode(seen.history) or ()
-    except _UNREADABLE:
+    except UNREADABLE:
         return None, None
     if not history and state is State.ACTIVE:
         found_at = _time(seen.first_flaked_ts)
